@@ -1,0 +1,205 @@
+"""Joints by name: which there are, in which order, and the bones between them.
+
+Names are MediaPipe's, in lower case: pose joints plain (`left_wrist`), hand joints with their hand
+(`left_hand_index_tip`). Left and right are the person's own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.errors import UnknownJoint, UnknownLayout
+
+Bone = tuple[str, str]
+"""(child, parent)"""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """An ordered set of V joints and the bones between them.
+
+    name: how manifests and files refer to it.
+    joints: V names, in array order.
+    bones: (child, parent) pairs of names.
+    """
+
+    name: str
+    joints: tuple[str, ...]
+    bones: tuple[Bone, ...]
+
+    def __post_init__(self) -> None:
+        if len(set(self.joints)) != len(self.joints):
+            raise ValueError(f"layout {self.name}: a joint is named twice")
+        self.indices(*(joint for bone in self.bones for joint in bone))
+
+    def __len__(self) -> int:
+        return len(self.joints)
+
+    @cached_property
+    def _position(self) -> dict[str, int]:
+        return {joint: i for i, joint in enumerate(self.joints)}
+
+    def __contains__(self, joint: str) -> bool:
+        return joint in self._position
+
+    def indices(self, *joints: str) -> NDArray[np.intp]:
+        """Positions of the named joints in this layout, in the order asked.
+
+        Raises UnknownJoint, naming every joint that is not here.
+        """
+        missing = [joint for joint in joints if joint not in self._position]
+        if missing:
+            raise UnknownJoint(f"layout {self.name} has no joint {', '.join(missing)}")
+        return np.array([self._position[joint] for joint in joints], dtype=np.intp)
+
+    @cached_property
+    def mirror(self) -> NDArray[np.intp]:
+        """(V,) for each joint the position of its left/right twin; a joint in the middle is its own."""
+        return self.indices(*(_twin(joint) for joint in self.joints))
+
+    @cached_property
+    def edges(self) -> NDArray[np.intp]:
+        """(E, 2) the bones as (child, parent) positions."""
+        return self.indices(*(joint for bone in self.bones for joint in bone)).reshape(-1, 2)
+
+
+_OTHER_SIDE = {"left": "right", "right": "left"}
+
+
+def _twin(joint: str) -> str:
+    return "_".join(_OTHER_SIDE.get(word, word) for word in joint.split("_"))
+
+
+def _both_sides(*bones: Bone) -> tuple[Bone, ...]:
+    return bones + tuple((_twin(child), _twin(parent)) for child, parent in bones)
+
+
+_POSE_JOINTS = (
+    "nose",
+    "left_eye_inner",
+    "left_eye",
+    "left_eye_outer",
+    "right_eye_inner",
+    "right_eye",
+    "right_eye_outer",
+    "left_ear",
+    "right_ear",
+    "mouth_left",
+    "mouth_right",
+    *(
+        f"{side}_{part}"
+        for part in ("shoulder", "elbow", "wrist", "pinky", "index", "thumb", "hip", "knee", "ankle", "heel", "foot_index")
+        for side in ("left", "right")
+    ),
+)
+_FINGERS = {
+    "thumb": ("cmc", "mcp", "ip", "tip"),
+    **{finger: ("mcp", "pip", "dip", "tip") for finger in ("index", "middle", "ring", "pinky")},
+}
+_HAND_JOINTS = ("wrist", *(f"{finger}_{part}" for finger, parts in _FINGERS.items() for part in parts))
+_HAND_BONES = tuple(
+    (f"{finger}_{part}", f"{finger}_{before}" if before else "wrist")
+    for finger, parts in _FINGERS.items()
+    for before, part in zip((None, *parts), parts, strict=False)
+)
+
+
+def _hand(side: str) -> tuple[str, ...]:
+    return tuple(f"{side}_hand_{joint}" for joint in _HAND_JOINTS)
+
+
+def _hands_on_wrists() -> tuple[Bone, ...]:
+    left = tuple((f"left_hand_{child}", f"left_hand_{parent}") for child, parent in _HAND_BONES)
+    return _both_sides(("left_hand_wrist", "left_wrist"), *left)
+
+
+_ARMS = (
+    *_both_sides(("left_elbow", "left_shoulder"), ("left_wrist", "left_elbow"), ("left_shoulder", "nose")),
+    ("left_shoulder", "right_shoulder"),
+)
+_POSE_BONES = (
+    *_ARMS,
+    *_both_sides(
+        ("left_eye_inner", "nose"),
+        ("left_eye", "left_eye_inner"),
+        ("left_eye_outer", "left_eye"),
+        ("left_ear", "left_eye_outer"),
+        ("left_pinky", "left_wrist"),
+        ("left_index", "left_wrist"),
+        ("left_thumb", "left_wrist"),
+        ("left_hip", "left_shoulder"),
+        ("left_knee", "left_hip"),
+        ("left_ankle", "left_knee"),
+        ("left_heel", "left_ankle"),
+        ("left_foot_index", "left_heel"),
+    ),
+    ("mouth_left", "nose"),
+    ("mouth_right", "nose"),
+)
+
+POSE_33 = Layout("pose_33", _POSE_JOINTS, _POSE_BONES)
+"""MediaPipe Pose."""
+
+HAND_21 = Layout("hand_21", _HAND_JOINTS, _HAND_BONES)
+"""MediaPipe Hands: one hand, either side."""
+
+HOLISTIC_75 = Layout(
+    "holistic_75",
+    (*_POSE_JOINTS, *_hand("left"), *_hand("right")),
+    (*_POSE_BONES, *_hands_on_wrists()),
+)
+"""MediaPipe Holistic without the face: pose 33, left hand 21, right hand 21."""
+
+_UPPER_BODY_JOINTS = tuple(joint for joint in _POSE_JOINTS[:25] if not joint.endswith(("_pinky", "_index", "_thumb")))
+UPPER_BODY = Layout(
+    "upper_body",
+    _UPPER_BODY_JOINTS,
+    tuple(bone for bone in _POSE_BONES if set(bone) <= set(_UPPER_BODY_JOINTS)),
+)
+"""Pose down to the hips, without the three coarse hand points a side."""
+
+
+def _sign_27_hand(side: str) -> tuple[str, ...]:
+    parts = ("wrist", "thumb_tip", *(f"{f}_{p}" for f in ("index", "middle", "ring", "pinky") for p in ("mcp", "tip")))
+    return tuple(f"{side}_hand_{part}" for part in parts)
+
+
+SIGN_27 = Layout(
+    "sign_27",
+    (
+        "nose",
+        *(f"{side}_{part}" for part in ("shoulder", "elbow", "wrist") for side in ("left", "right")),
+        *_sign_27_hand("left"),
+        *_sign_27_hand("right"),
+    ),
+    (
+        *_ARMS,
+        *_both_sides(
+            ("left_hand_wrist", "left_wrist"),
+            ("left_hand_thumb_tip", "left_hand_wrist"),
+            *(
+                bone
+                for finger in ("index", "middle", "ring", "pinky")
+                for bone in (
+                    (f"left_hand_{finger}_mcp", "left_hand_wrist"),
+                    (f"left_hand_{finger}_tip", f"left_hand_{finger}_mcp"),
+                )
+            ),
+        ),
+    ),
+)
+"""Nose, arms and ten joints a hand: the 27 nodes used for sign recognition (SAM-SLR, DSTA-SLR)."""
+
+LAYOUTS = {layout.name: layout for layout in (HOLISTIC_75, POSE_33, HAND_21, UPPER_BODY, SIGN_27)}
+"""Every layout by its name."""
+
+
+def find_layout(name: str) -> Layout:
+    """The layout of that name; raises UnknownLayout, which names those there are."""
+    if name not in LAYOUTS:
+        raise UnknownLayout(f"no layout {name!r}; choose from {', '.join(sorted(LAYOUTS))}")
+    return LAYOUTS[name]

@@ -1,0 +1,132 @@
+"""What a model file says about itself: everything that serving it takes, and everything a user may ask."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from landmarks.errors import ManifestError
+
+FORMAT_VERSION = 1
+METADATA_KEY = "signstream.manifest"
+"""The ONNX metadata key under which a manifest travels, as JSON."""
+
+_LIMIT = 1_000_000
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How probabilities become events; times in seconds, on the stream's clock.
+
+    start_above: an event starts when its label's probability reaches this.
+    stop_below: it goes on until the probability falls under this (hysteresis).
+    min_duration_s: shorter events are not reported.
+    min_gap_s: two events of one label closer than this are one.
+    smoothing_s: time constant of the exponential mean over probabilities; 0 is none.
+    """
+
+    start_above: float = 0.5
+    stop_below: float = 0.35
+    min_duration_s: float = 0.2
+    min_gap_s: float = 0.2
+    smoothing_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.stop_below <= self.start_above <= 1:
+            raise ValueError(f"need 0 <= stop_below <= start_above <= 1, got {self.stop_below}, {self.start_above}")
+        times = (self.min_duration_s, self.min_gap_s, self.smoothing_s)
+        if not all(math.isfinite(t) and t >= 0 for t in times):
+            raise ValueError(f"min_duration_s, min_gap_s and smoothing_s are seconds >= 0, got {times}")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A model's passport.
+
+    name: how requests refer to the model. version: of the weights.
+    task: `signing` (is somebody signing?) or `gesture` (which gesture is it?).
+    network: key in the registry of networks.
+    layout, joints: name of the layout and its V joints, in the order the graph takes.
+    window_frames: T. stride_frames: frames from one prediction to the next, live.
+    fps: frames per second that the graph takes.
+    labels: names of its outputs, in order. background: the label that is no event.
+    centre: which moment of its window a prediction speaks of, 0 the oldest frame, 1 the newest.
+    decoding: thresholds and times.
+    licence: of the weights (SPDX). sources: data sets they were trained on, each with its licence.
+    metrics: measured quality, name -> value, on persons not trained on.
+    """
+
+    name: str
+    version: str
+    task: Literal["signing", "gesture"]
+    network: str
+    layout: str
+    joints: tuple[str, ...]
+    window_frames: int
+    stride_frames: int
+    fps: float
+    labels: tuple[str, ...]
+    background: str
+    centre: float = 0.5
+    decoding: Decoding = field(default_factory=Decoding)
+    licence: str = ""
+    sources: tuple[str, ...] = ()
+    metrics: dict[str, float] = field(default_factory=dict)
+    format_version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        if self.format_version != FORMAT_VERSION:
+            raise ManifestError(
+                f"model {self.name!r} has manifest format {self.format_version}, this release reads {FORMAT_VERSION}"
+            )
+        if self.task not in ("signing", "gesture"):
+            raise ManifestError(f"task is signing or gesture, got {self.task!r}")
+        if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels) or self.background not in self.labels:
+            raise ManifestError(f"need distinct labels with {self.background!r} among them, got {list(self.labels)}")
+        if not self.joints or len(set(self.joints)) != len(self.joints):
+            raise ManifestError("joints must be named, each once")
+        if not (1 <= self.stride_frames <= self.window_frames and 0 < self.fps <= 1000 and 0 <= self.centre <= 1):
+            raise ManifestError(
+                "need 1 <= stride_frames <= window_frames, 0 < fps <= 1000 and 0 <= centre <= 1, "
+                f"got {self.stride_frames}, {self.window_frames}, {self.fps}, {self.centre}"
+            )
+
+    @property
+    def window_s(self) -> float:
+        """Seconds from the oldest frame of a window to its newest."""
+        return (self.window_frames - 1) / self.fps
+
+    def to_json(self) -> str:
+        """As it stands in the ONNX metadata."""
+        return json.dumps(dataclasses.asdict(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Manifest:
+        """Read one back. Raises ManifestError for what is no manifest: an unknown key or a wrong type too."""
+        if len(text) > _LIMIT:
+            raise ManifestError(f"a manifest of {len(text)} characters is over the limit of {_LIMIT}")
+        try:
+            raw = json.loads(text)
+        except ValueError as error:
+            raise ManifestError(f"the manifest is not JSON: {error}") from error
+        if not isinstance(raw, dict):
+            raise ManifestError("the manifest is not a JSON object")
+        return _build(cls, raw)
+
+
+def _build(kind: type[Any], raw: dict[str, Any]) -> Any:
+    known = {f.name for f in dataclasses.fields(kind)}
+    if unknown := sorted(set(raw) - known):
+        raise ManifestError(f"unknown key in the manifest: {', '.join(unknown)}")
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
+    if isinstance(values.get("decoding"), dict):
+        values["decoding"] = _build(Decoding, values["decoding"])
+    try:
+        return kind(**values)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, ManifestError):
+            raise
+        raise ManifestError(f"the manifest is wrong: {error}") from error
