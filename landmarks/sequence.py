@@ -12,6 +12,9 @@ from landmarks.errors import NoFrames, TimeError
 from landmarks.layout import Layout
 from landmarks.resample import Resampler
 
+WEBCAM_ASPECT = 4 / 3
+"""Width / height of a usual webcam's picture: what to assume where nobody said."""
+
 
 @dataclass(frozen=True, eq=False)
 class LandmarkSequence:

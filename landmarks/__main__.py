@@ -1,0 +1,54 @@
+"""`python -m landmarks extract VIDEO... --out DIR`: videos to landmark files."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from tqdm import tqdm
+
+from landmarks.errors import LandmarkError
+from landmarks.extract import Extractor, extract_video, extract_videos, frame_count
+from landmarks.formats import npz
+from landmarks.sequence import LandmarkSequence
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns 1 where any file failed; the others are written all the same."""
+    parser = argparse.ArgumentParser(prog="python -m landmarks", description="Landmarks from videos.")
+    extract = parser.add_subparsers(required=True, metavar="extract").add_parser(
+        "extract", help="write VIDEO's landmarks to DIR/VIDEO.npz"
+    )
+    extract.add_argument("videos", nargs="+", type=Path, metavar="VIDEO")
+    extract.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="default: here")
+    extract.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1), help="default: %(default)s")
+    options = parser.parse_args(arguments)
+    options.out.mkdir(parents=True, exist_ok=True)
+    results = _one(options.videos[0]) if len(options.videos) == 1 else _several(options.videos, options.processes)
+    failed = 0
+    for path, found in results:
+        if isinstance(found, LandmarkSequence):
+            (options.out / f"{path.name}.npz").write_bytes(npz.write(found))
+        else:
+            failed += 1
+            print(f"{path}: {found}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _one(path: Path) -> Iterable[tuple[Path, LandmarkSequence | Exception]]:
+    try:
+        with Extractor() as extractor, tqdm(total=frame_count(path), unit="frame", desc=path.name) as bar:
+            return [(path, extract_video(path, extractor, on_frame=lambda _: bar.update()))]
+    except (LandmarkError, OSError) as error:
+        return [(path, error)]
+
+
+def _several(paths: list[Path], processes: int) -> Iterable[tuple[Path, LandmarkSequence | Exception]]:
+    return tqdm(extract_videos(paths, processes), total=len(paths), unit="video")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""MediaPipe Holistic's three parts <-> the 75 joints of one frame or of many.
+
+A part is pose (..., 33, x y z visibility), left or right hand (..., 21, x y z). Fewer channels are allowed:
+without z it is 0, without visibility it is 1.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from landmarks.errors import FormatError
+from landmarks.layout import HAND_21, HOLISTIC_75, POSE_33
+
+PARTS = {
+    "pose": slice(0, len(POSE_33)),
+    "left_hand": slice(len(POSE_33), len(POSE_33) + len(HAND_21)),
+    "right_hand": slice(len(POSE_33) + len(HAND_21), len(HOLISTIC_75)),
+}
+"""Where each part's joints stand in HOLISTIC_75."""
+
+
+MAX_FRAMES = 100_000
+"""Most frames that one sequence may hold: near an hour at 30 a second."""
+
+
+def unseen(frames: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """xyz (T, 75, 3) of NaN and confidence (T, 75) of 0: nothing seen yet.
+
+    Raises FormatError for more than MAX_FRAMES.
+    """
+    if frames > MAX_FRAMES:
+        raise FormatError(f"{frames} frames are over the limit of {MAX_FRAMES}")
+    joints = len(HOLISTIC_75)
+    return np.full((frames, joints, 3), np.nan, np.float32), np.zeros((frames, joints), np.float32)
+
+
+def place(
+    part: str, points: NDArray[np.floating], xyz: NDArray[np.float32], confidence: NDArray[np.float32]
+) -> None:
+    """Write one part (..., n, 2 to 4) into xyz (..., 75, 3) and confidence (..., 75).
+
+    A point with NaN or infinity was not seen; nor was a part that is all zeros, as many recorders write it.
+    Raises FormatError where the number of points or channels is not the part's.
+    """
+    where = PARTS[part]
+    expected = where.stop - where.start
+    if points.ndim < 2 or points.shape[-2] != expected or not 2 <= points.shape[-1] <= 4:
+        raise FormatError(f"{part} needs {expected} points of 2 to 4 numbers, got an array of shape {points.shape}")
+    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, which is: not seen
+        points = points.astype(np.float32)
+    target = np.zeros((*points.shape[:-1], 3), np.float32)
+    channels = min(points.shape[-1], 3)
+    target[..., :channels] = points[..., :channels]
+    seen = np.isfinite(target).all(axis=-1) & target.any(axis=(-2, -1))[..., None]
+    target[~seen] = np.nan
+    sure = np.clip(np.nan_to_num(points[..., 3]), 0, 1) if points.shape[-1] == 4 else 1.0
+    xyz[..., where, :] = target
+    confidence[..., where] = np.where(seen, sure, 0.0)
+
+
+def frame(**parts: ArrayLike | None) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """xyz (75, 3) and confidence (75,) of one frame from its parts by name; a part left out or None is unseen."""
+    xyz, confidence = unseen(1)
+    for part, points in parts.items():
+        if points is not None:
+            place(part, np.asarray(points), xyz[0], confidence[0])
+    return xyz[0], confidence[0]
+
+
+def split(
+    xyz: NDArray[np.float32], confidence: NDArray[np.float32]
+) -> dict[str, NDArray[np.float32] | None]:
+    """One frame xyz (75, 3), confidence (75,) -> parts by name: pose (33, 4), hands (21, 3); None where unseen."""
+    parts: dict[str, NDArray[np.float32] | None] = {}
+    for part, where in PARTS.items():
+        points = xyz[where]
+        if np.isnan(points).all():
+            parts[part] = None
+        elif part == "pose":
+            parts[part] = np.concatenate([points, confidence[where, None]], axis=-1)
+        else:
+            parts[part] = points
+    return parts
