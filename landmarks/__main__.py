@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _one(path: Path) -> Iterable[tuple[Path, LandmarkSequence | Exception]]:
     try:
         with Extractor() as extractor, tqdm(total=frame_count(path), unit="frame", desc=path.name) as bar:
-            return [(path, extract_video(path, extractor, on_frame=lambda _: bar.update()))]
+            return [(path, extract_video(path, extractor, on_frame=lambda done: bar.update(done - bar.n)))]
     except (LandmarkError, OSError) as error:
         return [(path, error)]
 

@@ -132,7 +132,7 @@ def read_video(path: Path) -> Iterator[tuple[float, Picture]]:
 def extract_video(
     path: Path,
     extractor: Extractor,
-    on_frame: Callable[[int], None] | None = None,
+    on_frame: Callable[[int], object] | None = None,
     max_duration_s: float = math.inf,
 ) -> LandmarkSequence:
     """Landmarks of every frame of a video file, of HOLISTIC_75.
@@ -147,7 +147,7 @@ def extract_video(
     for at_s, picture in read_video(path):
         if at_s > max_duration_s or len(frames) >= holistic.MAX_FRAMES:
             raise FormatError(
-                f"{path.name} is longer than {max_duration_s:g} s or {holistic.MAX_FRAMES} frames, the most taken at once"
+                f"{path.name} is over {max_duration_s:g} s or {holistic.MAX_FRAMES} frames, the most taken at once"
             )
         aspect = picture.shape[1] / picture.shape[0]
         times.append(at_s)
@@ -171,9 +171,7 @@ def frame_count(path: Path) -> int | None:
     return count if count > 0 else None
 
 
-def extract_videos(
-    paths: Iterable[Path], processes: int
-) -> Iterator[tuple[Path, LandmarkSequence | Exception]]:
+def extract_videos(paths: Iterable[Path], processes: int) -> Iterator[tuple[Path, LandmarkSequence | Exception]]:
     """Several files, as they get done, each with its landmarks or what was wrong with it.
 
     processes: how many work side by side; each builds one extractor and keeps it.

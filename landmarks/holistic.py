@@ -35,9 +35,7 @@ def unseen(frames: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return np.full((frames, joints, 3), np.nan, np.float32), np.zeros((frames, joints), np.float32)
 
 
-def place(
-    part: str, points: NDArray[np.floating], xyz: NDArray[np.float32], confidence: NDArray[np.float32]
-) -> None:
+def place(part: str, points: NDArray[np.floating], xyz: NDArray[np.float32], confidence: NDArray[np.float32]) -> None:
     """Write one part (..., n, 2 to 4) into xyz (..., 75, 3) and confidence (..., 75).
 
     A point with NaN or infinity was not seen; nor was a part that is all zeros, as many recorders write it.
@@ -68,9 +66,7 @@ def frame(**parts: ArrayLike | None) -> tuple[NDArray[np.float32], NDArray[np.fl
     return xyz[0], confidence[0]
 
 
-def split(
-    xyz: NDArray[np.float32], confidence: NDArray[np.float32]
-) -> dict[str, NDArray[np.float32] | None]:
+def split(xyz: NDArray[np.float32], confidence: NDArray[np.float32]) -> dict[str, NDArray[np.float32] | None]:
     """One frame xyz (75, 3), confidence (75,) -> parts by name: pose (33, 4), hands (21, 3); None where unseen."""
     parts: dict[str, NDArray[np.float32] | None] = {}
     for part, where in PARTS.items():

@@ -92,13 +92,25 @@ _POSE_JOINTS = (
     "mouth_right",
     *(
         f"{side}_{part}"
-        for part in ("shoulder", "elbow", "wrist", "pinky", "index", "thumb", "hip", "knee", "ankle", "heel", "foot_index")
+        for part in (
+            "shoulder",
+            "elbow",
+            "wrist",
+            "pinky",
+            "index",
+            "thumb",
+            "hip",
+            "knee",
+            "ankle",
+            "heel",
+            "foot_index",
+        )
         for side in ("left", "right")
     ),
 )
 _FINGERS = {
     "thumb": ("cmc", "mcp", "ip", "tip"),
-    **{finger: ("mcp", "pip", "dip", "tip") for finger in ("index", "middle", "ring", "pinky")},
+    **dict.fromkeys(("index", "middle", "ring", "pinky"), ("mcp", "pip", "dip", "tip")),
 }
 _HAND_JOINTS = ("wrist", *(f"{finger}_{part}" for finger, parts in _FINGERS.items() for part in parts))
 _HAND_BONES = tuple(

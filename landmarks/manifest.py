@@ -121,9 +121,9 @@ def _build(kind: type[Any], raw: dict[str, Any]) -> Any:
     known = {f.name for f in dataclasses.fields(kind)}
     if unknown := sorted(set(raw) - known):
         raise ManifestError(f"unknown key in the manifest: {', '.join(unknown)}")
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
-    if isinstance(values.get("decoding"), dict):
-        values["decoding"] = _build(Decoding, values["decoding"])
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
+    if isinstance(decoding := values.get("decoding"), dict):
+        values["decoding"] = _build(Decoding, decoding)
     try:
         return kind(**values)
     except (TypeError, ValueError) as error:

@@ -35,7 +35,9 @@ def read(data: bytes, given: Given) -> LandmarkSequence:
     arrays = _arrays(data)
     parts = {part: arrays[part] for part in holistic.PARTS if part in arrays}
     if not parts:
-        raise FormatError(f"the npz holds none of pose, left_hand, right_hand; it holds {', '.join(arrays) or 'nothing'}")
+        raise FormatError(
+            f"the npz holds none of pose, left_hand, right_hand; it holds {', '.join(arrays) or 'nothing'}"
+        )
     for part, points in parts.items():
         if points.ndim != 3 or points.dtype.kind not in "fiu":
             raise FormatError(f"{part} must be numbers of shape (T, n, C), got {points.dtype} {points.shape}")

@@ -1,0 +1,72 @@
+"""`python -m service`: serve until stopped."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import socket
+import sys
+
+import uvicorn
+
+from service.app import create_app
+from service.settings import Settings
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns 1 where the address cannot be had or the models do not load."""
+    parser = argparse.ArgumentParser(prog="python -m service", description="Serve gesture and signing events.")
+    parser.add_argument("--host", help="address to listen on (HOST; default 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port to listen on, 0 for any (PORT; default 8000)")
+    given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
+    settings = Settings(**given)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        listening = _listen(settings)
+    except OSError as error:
+        print(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}", file=sys.stderr)
+        return 1
+    app = create_app(settings)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            ws="websockets-sansio",
+            ws_max_size=settings.max_message_bytes,
+            log_level="warning",
+            lifespan="on",
+            timeout_graceful_shutdown=10,
+        )
+    )
+    host, port = listening.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    failed: list[BaseException] = []
+
+    def warmed(failure: BaseException | None) -> None:
+        if failure is None:
+            print(f"signstream is ready: http://{shown}:{port}", flush=True)
+        else:
+            failed.append(failure)
+            server.should_exit = True
+
+    app.state.house.on_warmed = warmed
+    print(f"signstream warms up: http://{shown}:{port}", flush=True)
+    server.run(sockets=[listening])
+    for failure in failed:
+        print(f"signstream cannot start: {failure}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""What all routes of one running app share: models, extractors, counters; warmed at start, let go at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from landmarks.extract import Extractor
+from landmarks.manifest import Manifest
+from service.batcher import Batcher
+from service.engine import Engine, load_engines
+from service.errors import Busy, NotReady, UnknownModel
+from service.metrics import Metrics
+from service.settings import Settings
+
+logger = logging.getLogger("signstream")
+
+Done = TypeVar("Done")
+
+
+class House:
+    """Built with the app, alive within `running`."""
+
+    def __init__(self, settings: Settings, engines: Sequence[Engine] | None = None) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.streams = 0
+        self._given = engines
+        self._batchers: dict[str, Batcher] = {}
+        self._idle: asyncio.LifoQueue[Extractor] = asyncio.LifoQueue()
+        self._extracting = ThreadPoolExecutor(settings.extractors, thread_name_prefix="extract")
+        self._replaying = ThreadPoolExecutor(2, thread_name_prefix="replay")
+        self._warming: asyncio.Task[None] | None = None
+        self.on_warmed: Callable[[BaseException | None], None] = lambda _: None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Warm up in the background, so that `/livez` answers meanwhile; let everything go at the end."""
+        self._warming = asyncio.create_task(self._warm())
+        self._warming.add_done_callback(lambda done: done.cancelled() or self.on_warmed(done.exception()))
+        try:
+            yield
+        finally:
+            self._warming.cancel()
+            await asyncio.gather(self._warming, return_exceptions=True)
+            for batcher in self._batchers.values():
+                await batcher.stop()
+            self._extracting.shutdown()
+            self._replaying.shutdown()
+            while not self._idle.empty():
+                self._idle.get_nowait().close()
+
+    async def _warm(self) -> None:
+        loop = asyncio.get_running_loop()
+        engines = self._given
+        if engines is None:
+            engines = await loop.run_in_executor(None, load_engines, self.settings)
+        batchers: dict[str, Batcher] = {}
+        for engine in engines:
+            batcher = Batcher(engine, self.metrics, self.settings.max_batch, self.settings.max_pending_windows)
+            batchers[engine.manifest.name] = batcher
+            await batcher.start()
+            self.metrics.provider.labels(engine.manifest.name, engine.provider).set(1)
+        for _ in range(self.settings.extractors):
+            self._idle.put_nowait(await loop.run_in_executor(self._extracting, Extractor))
+        self._batchers = batchers
+
+    @property
+    def failure(self) -> BaseException | None:
+        """Why warming up failed, if it did."""
+        warming = self._warming
+        return warming.exception() if warming is not None and warming.done() and not warming.cancelled() else None
+
+    @property
+    def ready(self) -> bool:
+        """Whether every model and extractor is warm."""
+        return bool(self._batchers)
+
+    @property
+    def provider(self) -> str:
+        """What onnxruntime really runs on: one name, or several where models differ."""
+        return ", ".join(sorted({batcher.engine.provider for batcher in self._batchers.values()}))
+
+    def batchers(self, names: Sequence[str] | None = None) -> list[Batcher]:
+        """The models by name, all for None. Raises NotReady, UnknownModel."""
+        if not self.ready:
+            raise NotReady(f"the models failed to load: {self.failure}" if self.failure else "try again in a moment")
+        chosen = list(dict.fromkeys(names)) if names else list(self._batchers)
+        if unknown := [name for name in chosen if name not in self._batchers]:
+            raise UnknownModel(f"no model {', '.join(unknown)}; choose from {', '.join(self._batchers)}")
+        return [self._batchers[name] for name in chosen]
+
+    def engines(self, names: Sequence[str] | None = None) -> list[Engine]:
+        """Likewise, the engines themselves."""
+        return [batcher.engine for batcher in self.batchers(names)]
+
+    def manifests(self, names: Sequence[str] | None = None) -> list[Manifest]:
+        """Likewise, what the models say of themselves."""
+        return [engine.manifest for engine in self.engines(names)]
+
+    @asynccontextmanager
+    async def extractor(self, wait_s: float = 0.0) -> AsyncIterator[Extractor]:
+        """One warm extractor for one stream or file. Raises Busy where none gets free within `wait_s`."""
+        try:
+            extractor = await asyncio.wait_for(self._idle.get(), wait_s) if wait_s else self._idle.get_nowait()
+        except (asyncio.QueueEmpty, TimeoutError) as error:
+            raise Busy(
+                f"all {self.settings.extractors} extractors look at other pictures; send landmarks, or try again later"
+            ) from error
+        try:
+            await self.extract(extractor.reset)
+            yield extractor
+        finally:
+            self._idle.put_nowait(extractor)
+
+    async def extract(self, work: Callable[..., Done], *arguments: Any) -> Done:
+        """Run MediaPipe work off the event loop; who is cancelled meanwhile still waits for it to end."""
+        running = asyncio.get_running_loop().run_in_executor(self._extracting, work, *arguments)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            await asyncio.wait([running])
+            raise
+
+    async def replay(self, work: Callable[..., Done], *arguments: Any) -> Done:
+        """Run a whole clip's work off the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._replaying, work, *arguments)

@@ -1,0 +1,43 @@
+"""What the service counts and times, in Prometheus' text."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_FAST_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+class Metrics:
+    """One app's metrics, in a registry of its own."""
+
+    def __init__(self) -> None:
+        registry = self._registry = CollectorRegistry()
+        self.streams = Gauge("signstream_streams", "Open streams", registry=registry)
+        self.frames = Counter("signstream_frames", "Frames taken", ["kind"], registry=registry)
+        self.dropped = Counter("signstream_dropped_frames", "Frames not looked at", ["reason"], registry=registry)
+        self.problems = Counter("signstream_problems", "Problems answered", ["code"], registry=registry)
+        self.events = Counter("signstream_events", "Events ended", ["model", "label"], registry=registry)
+        self.clips = Counter("signstream_clips", "Clips answered", ["kind"], registry=registry)
+        self.provider = Gauge("signstream_model", "Loaded models", ["model", "provider"], registry=registry)
+        self.reply_s = Histogram(
+            "signstream_frame_to_reply_seconds",
+            "From a frame's arrival to the last answer that it caused",
+            buckets=_FAST_S,
+            registry=registry,
+        )
+        self.extract_s = Histogram(
+            "signstream_extraction_seconds", "Landmarks of one picture", buckets=_FAST_S, registry=registry
+        )
+        self._run_s = Histogram(
+            "signstream_run_seconds", "One run of a network", ["model"], buckets=_FAST_S, registry=registry
+        )
+        self._windows = Counter("signstream_windows", "Windows judged", ["model"], registry=registry)
+
+    def ran(self, model: str, windows: int, seconds: float) -> None:
+        """Note one run of a network."""
+        self._run_s.labels(model).observe(seconds)
+        self._windows.labels(model).inc(windows)
+
+    def text(self) -> bytes:
+        """The exposition."""
+        return generate_latest(self._registry)

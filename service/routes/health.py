@@ -1,0 +1,42 @@
+"""Is it alive, is it ready, what does it count."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from service.house import House
+
+router = APIRouter(tags=["health"])
+
+
+def house_of(request: Request) -> House:
+    """What the running app shares."""
+    return request.app.state.house
+
+
+@router.get("/livez")
+async def livez() -> dict[str, str]:
+    """200 while the process runs."""
+    return {"status": "alive"}
+
+
+@router.get("/readyz")
+async def readyz(request: Request, response: Response) -> dict[str, Any]:
+    """200 once every model and extractor is warm, with what the models really run on; 503 before."""
+    house = house_of(request)
+    if house.ready:
+        names = [manifest.name for manifest in house.manifests()]
+        return {"status": "ready", "provider": house.provider, "models": names}
+    response.status_code = 503
+    if house.failure is not None:
+        return {"status": "failed", "detail": str(house.failure), "models": []}
+    return {"status": "warming", "models": []}
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics(request: Request) -> Response:
+    """Prometheus text."""
+    return Response(house_of(request).metrics.text(), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,58 @@
+"""Every setting of the service, with its unit and default; from the environment as SIGNSTREAM_<NAME>."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """Frozen; an impossible value is refused at start, an unknown keyword too."""
+
+    model_config = SettingsConfigDict(env_prefix="SIGNSTREAM_", frozen=True, extra="forbid", populate_by_name=True)
+
+    host: str = Field(default="127.0.0.1", validation_alias=AliasChoices("host", "HOST", "SIGNSTREAM_HOST"))
+    """Address to listen on; also plain HOST."""
+    port: int = Field(default=8000, ge=0, le=65535, validation_alias=AliasChoices("port", "PORT", "SIGNSTREAM_PORT"))
+    """Port to listen on, 0 for any free one; also plain PORT."""
+    models_dir: Path = _ROOT / "models" / "pretrained"
+    """Folder whose *.onnx files are served."""
+    page_dir: Path = _ROOT / "client" / "web"
+    """Folder of the page at `/`; left out when it does not exist."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where networks run: `auto` is CUDA where a device is there, `cuda` refuses to start without one."""
+    threads: int = Field(default=1, ge=1, le=64)
+    """CPU threads that one run of a network may use."""
+    max_batch: int = Field(default=16, ge=1, le=1024)
+    """Most windows in one run."""
+    max_pending_windows: int = Field(default=1024, ge=1)
+    """Most windows of all streams that wait for one model; streams that push more have to wait."""
+    extractors: int = Field(default=2, ge=1, le=64)
+    """MediaPipe instances: how many picture streams and videos are looked at at the same time."""
+    extractor_wait_s: float = Field(default=30.0, ge=0)
+    """How long a posted video waits for a free one; a stream's first picture does not wait."""
+    max_streams: int = Field(default=256, ge=1)
+    """Most sockets at the same time; one more is closed with 1013."""
+    max_upload_bytes: int = Field(default=64 * 2**20, ge=1)
+    """Largest body of a POST."""
+    max_clip_s: float = Field(default=600.0, gt=0)
+    """Longest clip of a POST, in seconds of its own time."""
+    max_message_bytes: int = Field(default=2 * 2**20, ge=1024)
+    """Largest message on a socket; a larger one closes it with 1009."""
+    max_picture_pixels: int = Field(default=16_000_000, ge=1)
+    """Largest picture, width times height."""
+    max_fps: float = Field(default=240.0, gt=0, le=1000)
+    """Most frames per second of a stream's own time; denser ones are dropped, and said so."""
+    max_pending_frames: int = Field(default=256, ge=1)
+    """Most landmark frames of a stream that wait; then its socket is not read on until there is room."""
+    max_pending_pictures: int = Field(default=2, ge=1)
+    """Most pictures of a stream that wait; then the oldest is dropped, and said so."""
+    max_problems: int = Field(default=100, ge=1)
+    """Bad messages after which a stream is closed with 1008."""
+    max_gap_s: float = Field(default=0.5, gt=0)
+    """Longest gap between frames that is interpolated; after a longer one a stream's window starts afresh."""
