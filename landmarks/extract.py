@@ -113,6 +113,7 @@ def read_video(path: Path) -> Iterator[tuple[float, Picture]]:
     try:
         if not capture.isOpened():
             raise NotAVideo(f"{path.name} cannot be decoded as a video")
+        capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
         rate = capture.get(cv2.CAP_PROP_FPS)
         step = 1 / rate if math.isfinite(rate) and 0 < rate <= 1000 else 1 / 30
         last_s = -step

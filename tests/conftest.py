@@ -1,0 +1,23 @@
+"""What tests share: where the real data lies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The real data beside the checkout; the test is skipped where it is not."""
+    if not DATA.is_dir():
+        pytest.skip(f"needs the real data at {DATA}")
+    return DATA
+
+
+@pytest.fixture(scope="session")
+def clips(data: Path) -> Path:
+    """Folder of real videos: asl_* sign, nosign_* do not."""
+    return data / "clips"
