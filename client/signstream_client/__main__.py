@@ -1,0 +1,96 @@
+"""`signstream-client`: watch a camera, or ask about a file."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from signstream_client import show
+from signstream_client.client import Client
+from signstream_client.errors import NoServer, SignstreamError
+from signstream_client.live import LivePictures
+from signstream_client.messages import Message
+from signstream_client.pictures import NoCamera, Webcam
+from signstream_client.rest import DEFAULT_URL
+
+FINE, REFUSED, MISUSED, NO_SERVER = 0, 1, 2, 3
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns 0; 1 where the service refused; 2 for a file or camera that is not there; 3 where no service answers."""
+    given = _parser().parse_args(arguments)
+    try:
+        with Client(given.url) as client:
+            if given.command == "webcam":
+                return _watch(client, given)
+            return _ask(client, given)
+    except NoServer as error:
+        return _say(error, NO_SERVER)
+    except (NoCamera, OSError, ValueError) as error:
+        return _say(error, MISUSED)
+    except SignstreamError as error:
+        return _say(error, REFUSED)
+
+
+def _parser() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument(
+        "--url",
+        default=os.environ.get("SIGNSTREAM_URL", DEFAULT_URL),
+        help="of the service (SIGNSTREAM_URL; %(default)s)",
+    )
+    shared.add_argument("--models", type=lambda text: text.split(","), help="names, by commas; all by default")
+    shared.add_argument("--json", action="store_true", help="print JSON")
+    parser = argparse.ArgumentParser(
+        prog="signstream-client",
+        description="Ask a signstream service what hands do.",
+        epilog="Exit status: 0 done, 1 the service refused, 2 no such file or camera, 3 no service there.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    webcam = commands.add_parser("webcam", parents=[shared], help="print events as the camera sees them; Ctrl-C ends")
+    webcam.add_argument("--camera", type=int, default=0, metavar="N", help="which one (0)")
+    for command, what in (("video", "video file"), ("landmarks", "landmark file: npz, MediaPipe JSON or CSV")):
+        commands.add_parser(command, parents=[shared], help=f"print what is in a {what}").add_argument(
+            "file", type=Path, metavar="FILE"
+        )
+    return parser
+
+
+def _ask(client: Client, given: argparse.Namespace) -> int:
+    clip = client.clip(given.file, given.models)
+    print(show.clip_json(clip) if given.json else show.clip_table(clip))
+    return FINE
+
+
+def _watch(client: Client, given: argparse.Namespace) -> int:
+    with Webcam(given.camera) as webcam, client.stream(given.models, landmarks=True) as stream:
+        names = ", ".join(model.name for model in stream.ready.models)
+        print(f"watching camera {given.camera} with {names}; Ctrl-C ends", file=sys.stderr)
+        live = LivePictures(stream)
+        try:
+            for message in live.run(webcam):
+                _print(message, given.json)
+        except KeyboardInterrupt:
+            pass
+        stream.stop()
+        for message in stream:
+            _print(message, given.json)
+        print(f"{live.sent} pictures sent, {live.skipped} skipped while the service was busy", file=sys.stderr)
+    return FINE
+
+
+def _print(message: Message, as_json: bool) -> None:
+    line = show.message_json(message) if as_json else show.message_line(message)
+    if line is not None:
+        print(line, flush=True)
+
+
+def _say(error: Exception, status: int) -> int:
+    print(f"signstream-client: {error}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

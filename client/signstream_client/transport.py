@@ -1,0 +1,37 @@
+"""What both clients have in common of the wire: limits, and its failures as ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+
+from signstream_client.errors import AnswerTimeout, NoServer
+from signstream_client.rest import refusal
+
+CONNECT_S = 10.0
+"""Longest wait for a connection, in seconds."""
+MAX_UNREAD = 4096
+"""Messages of a stream that are held for who does not read them; then the service is made to wait."""
+
+
+@contextmanager
+def own_errors(url: str) -> Iterator[None]:
+    """Raise what goes wrong on the wire as NoServer, AnswerTimeout, or the twin of a problem."""
+    try:
+        yield
+    except httpx.ConnectTimeout as error:
+        raise NoServer(f"nothing answers at {url} within {CONNECT_S:g} s") from error
+    except httpx.TimeoutException as error:
+        raise AnswerTimeout(f"{url} took longer than the time allowed; give the client a larger timeout_s") from error
+    except InvalidStatus as error:
+        raise refusal(error.response.status_code, bytes(error.response.body or b"")) from error
+    except (httpx.TransportError, InvalidHandshake, InvalidURI, ConnectionClosed, OSError, EOFError) as error:
+        raise NoServer(f"no service at {url}: {error or type(error).__name__}; is it running?") from error
+
+
+def close_frame(closed: ConnectionClosed) -> tuple[int | None, str]:
+    """What the other side gave as close code and reason; (None, "") where the line just went dead."""
+    return (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (None, "")
