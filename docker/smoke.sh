@@ -36,7 +36,7 @@ user=$(inside id -u)
 [ "$user" != 0 ] || fail "the service runs as root"
 echo "user: $user"
 inside python -c 'import importlib.util, sys; sys.exit(any(map(importlib.util.find_spec, ("torch", "jax"))))' || fail "the image has torch or jax"
-if inside touch /srv/written 2>/dev/null; then fail "the root filesystem can be written"; fi
+if inside sh -c 'awk "\$2 == \"/\" {print \$4}" /proc/mounts' | grep -qw rw; then fail "the root filesystem can be written"; fi
 
 # What the image's own extraction makes of the clip is the landmark file.
 inside sh -c 'cat >/tmp/clip && python -m landmarks extract /tmp/clip --out /tmp >/dev/null 2>&1 && cat /tmp/clip.npz && rm /tmp/clip /tmp/clip.npz' \
