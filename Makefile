@@ -60,7 +60,7 @@ clean: ## remove the virtual environment and what tools left behind
 # The virtual environment. A stamp is as new as the last install from its pyproject.toml.
 $(BIN)/python:
 	@[ -n "$(PYTHON)" ] || { echo "signstream needs Python 3.11 or 3.12, and neither python3.11, python3.12 nor python3 is one: install it, or say where it is: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
-	@$(PYTHON) -c '$(SUPPORTED)' || { echo "signstream needs Python 3.11 or 3.12, and $(PYTHON) is $$($(PYTHON) --version 2>&1)" >&2; exit 1; }
+	@$(PYTHON) -c '$(SUPPORTED)' || { echo "signstream needs Python 3.11 or 3.12, and $(PYTHON) is $$($(PYTHON) --version 2>&1 | head -n 1)" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/.run: pyproject.toml | $(BIN)/python
