@@ -33,7 +33,7 @@ check-types: $(VENV)/.dev
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 check-contracts: $(VENV)/.dev
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 test-fast: $(VENV)/.dev ## the tests that take no more than a second or two each
 	@./system-libraries.sh $(BIN)/python
