@@ -1,0 +1,1 @@
+"""How a network becomes good: data, splits, augmentation, the fit, the measurement."""

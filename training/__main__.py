@@ -1,0 +1,67 @@
+"""`python -m training fit RECIPE` and `python -m training evaluate RUN_OR_ONNX`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from landmarks import LandmarkError
+from training import checkpoint, config, trainer
+from training.evaluate import make_bench, measure, of_network, of_onnx
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    fit = commands.add_parser("fit", help="train by a recipe, measure on its test persons, write a run")
+    fit.add_argument("recipe", type=Path, help="TOML file, as in training/configs")
+    fit.add_argument("--out", type=Path, help="folder of the run (default: runs/NAME)")
+    fit.add_argument("--seed", type=int, help="as --set fit.seed=SEED")
+    evaluate = commands.add_parser("evaluate", help="measure a run, or a shipped .onnx through onnxruntime")
+    evaluate.add_argument("model", type=Path, help="folder of a run, or a .onnx file")
+    evaluate.add_argument("--recipe", type=Path, help="whose data and persons (default: the model's own)")
+    for command in (fit, evaluate):
+        command.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", dest="overrides")
+    options = parser.parse_args(arguments)
+    try:
+        return _fit(options) if options.command == "fit" else _evaluate(options)
+    except (ValueError, LandmarkError, FileNotFoundError) as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 2
+
+
+def _fit(options: argparse.Namespace) -> int:
+    overrides = [*options.overrides, *([f"fit.seed={options.seed}"] if options.seed is not None else [])]
+    recipe = config.load(options.recipe, tuple(overrides))
+    run = options.out or Path("runs") / recipe.name
+    saved = trainer.fit(recipe, report=lambda line: print(line, flush=True))
+    path = saved.save(run)
+    figures = json.dumps(saved.manifest.metrics, indent=1)
+    (run / "metrics.json").write_text(figures + "\n")
+    print(f"test: {figures}\nthresholds: {saved.manifest.decoding}\nwritten: {path}")
+    return 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    if options.model.suffix == ".onnx":
+        predict, manifest = of_onnx(options.model)
+        path = options.recipe or Path(__file__).parent / "configs" / f"{manifest.name}.toml"
+        recipe = config.load(path, tuple(options.overrides))
+    else:
+        saved = checkpoint.load(options.model)
+        predict, manifest = of_network(saved.network()), saved.manifest
+        recipe = config.from_dict(saved.recipe)
+        if options.recipe or options.overrides:
+            recipe = config.load(
+                options.recipe or Path(__file__).parent / "configs" / f"{recipe.name}.toml", tuple(options.overrides)
+            )
+    figures = measure(predict, make_bench(recipe), manifest.decoding.start_above)
+    print(json.dumps({name: round(value, 6) for name, value in figures.items()}, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

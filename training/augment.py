@@ -1,0 +1,147 @@
+"""What another camera, another body, another tempo and a worse tracker would have given: raw coordinates in and out.
+
+Every function takes xyz (T, V, 3) in square units with NaN where unseen and leaves it alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks import Layout
+from training.motion import shoulder_width
+
+Points = NDArray[np.float32]
+Random = np.random.Generator
+
+
+@dataclass(frozen=True)
+class Augment:
+    """How much of each; 0 leaves a thing out.
+
+    mirror: chance of a mirrored picture. rate_low, rate_high: tempo, as factors. wobble: tempo change within a clip.
+    rotate_deg: largest turn of the picture; turn_deg: of the body about the vertical. stretch: share by which width
+    and height may differ (pictures of unknown aspect). scale, shift: of the picture, as shares.
+    lose_hand: chance that one hand is not seen for a stretch of frames; lose_frame: share of frames without hands;
+    lose_pose: chance that the pose is not seen for a stretch. late, ended: chance that the first frames have not come
+    yet, or that the last ones come no more; up to half of the window.
+    noise: tracker jitter of a joint, in shoulder widths.
+    """
+
+    mirror: float = 0.0
+    rate_low: float = 0.7
+    rate_high: float = 1.5
+    wobble: float = 0.2
+    rotate_deg: float = 12.0
+    turn_deg: float = 15.0
+    stretch: float = 0.15
+    scale: float = 0.2
+    shift: float = 0.1
+    lose_hand: float = 0.2
+    lose_frame: float = 0.05
+    lose_pose: float = 0.02
+    late: float = 0.15
+    ended: float = 0.1
+    noise: float = 0.01
+
+    def __post_init__(self) -> None:
+        shares = (self.mirror, self.lose_hand, self.lose_frame, self.lose_pose, self.late, self.ended)
+        if not all(0 <= share <= 1 for share in shares):
+            raise ValueError(
+                f"mirror, lose_hand, lose_frame, lose_pose, late and ended are chances in 0..1, got {shares}"
+            )
+        if not 0 < self.rate_low <= self.rate_high:
+            raise ValueError(f"need 0 < rate_low <= rate_high, got {self.rate_low}, {self.rate_high}")
+        if not (0 <= self.stretch < 1 and 0 <= self.scale < 1 and 0 <= self.wobble < 1 and self.noise >= 0):
+            raise ValueError("stretch, scale and wobble lie in 0..1 (1 excluded), noise is at least 0")
+
+
+def mirror(xyz: Points, layout: Layout, width: float = 1.0) -> Points:
+    """As a mirror shows it: x runs the other way over a picture `width` wide, left joints are right ones."""
+    flipped = xyz[:, layout.mirror].copy()
+    flipped[..., 0] = np.float32(width) - flipped[..., 0]
+    return flipped
+
+
+def resample(xyz: Points, positions: NDArray[np.floating]) -> Points:
+    """The frames at fractional `positions` (N,), as a live stream is resampled: linear between two frames that both
+    see a joint, else the nearer frame decides. Positions are held within the clip."""
+    last = len(xyz) - 1
+    positions = np.clip(positions, 0, last)
+    before = np.minimum(positions.astype(np.intp), max(last - 1, 0))
+    after = np.minimum(before + 1, last)
+    share = (positions - before).astype(np.float32)[:, None, None]
+    mixed = xyz[before] + share * (xyz[after] - xyz[before])
+    return np.where(np.isnan(mixed), np.where(share >= 0.5, xyz[after], xyz[before]), mixed)
+
+
+def retime(xyz: Points, augment: Augment, random: Random) -> Points:
+    """At another tempo, changing on the way; (T', V, 3) with T' about T / tempo."""
+    rate = np.exp(random.uniform(np.log(augment.rate_low), np.log(augment.rate_high)))
+    frames = max(2, round((len(xyz) - 1) / rate) + 1)
+    even = np.linspace(0, 1, frames)
+    swing = augment.wobble * random.uniform(-1, 1) * np.sin(2 * np.pi * (even + random.uniform())) / (2 * np.pi)
+    return resample(xyz, (even + swing - swing[0] * (1 - even) - swing[-1] * even) * (len(xyz) - 1))
+
+
+def view(xyz: Points, layout: Layout, augment: Augment, random: Random) -> Points:
+    """From another camera: mirrored, turned, stretched, scaled, shifted."""
+    if random.random() < augment.mirror:
+        xyz = mirror(xyz, layout)
+    tilt, turn = np.deg2rad(random.uniform(-1, 1, 2) * (augment.rotate_deg, augment.turn_deg))
+    xyz = _rotate(xyz, layout, float(tilt), float(turn))
+    size = (1 + augment.scale * random.uniform(-1, 1)) * np.exp(augment.stretch * random.uniform(-0.5, 0.5, 3))
+    return (xyz * size + augment.shift * random.uniform(-1, 1, 3)).astype(np.float32)
+
+
+def _rotate(xyz: Points, layout: Layout, tilt: float, turn: float) -> Points:
+    """About the line of sight and about the vertical. A hand's depth counts from its wrist, the body's from the
+    hips, so a hand is turned at its pose wrist's depth."""
+    about_view = np.array([[np.cos(tilt), -np.sin(tilt), 0], [np.sin(tilt), np.cos(tilt), 0], [0, 0, 1]])
+    about_vertical = np.array([[np.cos(turn), 0, np.sin(turn)], [0, 1, 0], [-np.sin(turn), 0, np.cos(turn)]])
+    turned = xyz.copy()
+    hands = [
+        (np.array([j.startswith(f"{side}_hand_") for j in layout.joints]), layout.indices(f"{side}_wrist")[0])
+        for side in ("left", "right")
+    ]
+    for hand, wrist in hands:
+        turned[:, hand, 2] += np.nan_to_num(xyz[:, wrist, None, 2])
+    turned = turned @ (about_view @ about_vertical).T.astype(np.float32)
+    for hand, wrist in hands:
+        turned[:, hand, 2] -= np.nan_to_num(turned[:, wrist, None, 2])
+    return turned
+
+
+def track(xyz: Points, layout: Layout, augment: Augment, random: Random) -> Points:
+    """Through a worse tracker: jitter, hands, frames and pose that are lost, late first and missing last frames."""
+    jitter = augment.noise * random.random() * shoulder_width(xyz, layout)
+    xyz = (xyz + jitter * random.standard_normal(xyz.shape)).astype(np.float32)
+    left, right = (np.array([j.startswith(side) for j in layout.joints]) for side in ("left_hand_", "right_hand_"))
+    if random.random() < augment.lose_hand:
+        _lose(xyz, left if random.random() < 0.5 else right, random)
+    if random.random() < augment.lose_pose:
+        _lose(xyz, ~(left | right), random)
+    lost = random.random(len(xyz)) < augment.lose_frame * random.random() * 2
+    xyz[np.ix_(lost, left | right)] = np.nan
+    if random.random() < augment.late:
+        xyz[: random.integers(1, max(2, len(xyz) // 2 + 1))] = np.nan
+    if random.random() < augment.ended:
+        xyz[len(xyz) - random.integers(1, max(2, len(xyz) // 2 + 1)) :] = np.nan
+    return xyz
+
+
+def _lose(xyz: Points, joints: NDArray[np.bool_], random: Random) -> None:
+    first, last = np.sort(random.integers(0, len(xyz) + 1, 2))
+    if random.random() < 0.3:
+        first, last = 0, len(xyz)
+    xyz[first:last, joints] = np.nan
+
+
+def clip_window(xyz: Points, end: int, frames: int) -> Points:
+    """(frames, V, 3) up to and with frame `end`, as a live window holds them: NaN before the clip begins."""
+    window = np.full((frames, *xyz.shape[1:]), np.nan, dtype=np.float32)
+    part = xyz[max(0, end + 1 - frames) : end + 1]
+    window[frames - len(part) :] = part
+    return window

@@ -1,0 +1,225 @@
+"""A recipe: everything a fit takes, as one TOML file; every key overridable on the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from landmarks import find_layout
+from models import NETWORKS
+from training.augment import Augment
+from training.tasks import find_task
+from training.tasks.gesture import GestureConfig
+from training.tasks.signing import SigningConfig
+
+
+class ConfigError(ValueError):
+    """A recipe that is no recipe: an unknown key, a wrong type, an impossible value."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """folder: holds one folder a set. sets: names in training.datasets."""
+
+    sets: tuple[str, ...]
+    folder: str = "../shared/data"
+
+
+@dataclass(frozen=True)
+class Persons:
+    """Who decides the thresholds, and who is tested; everybody else is trained on.
+
+    refit: train once more on the validation persons too, for as long, once the thresholds stand.
+    """
+
+    validation: tuple[int, ...]
+    test: tuple[int, ...]
+    refit: bool = True
+
+
+@dataclass(frozen=True)
+class Network:
+    """name: in models.NETWORKS. layout: of its input. options: fields of its Config, but for labels and fps."""
+
+    name: str = "stgcn"
+    layout: str = "sign_27"
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Frames in a window, their rate, frames from one prediction to the next, and the moment that one speaks of
+    (0 the oldest frame, 1 the newest)."""
+
+    frames: int
+    fps: float = 15.0
+    stride: int = 3
+    centre: float = 0.5
+
+
+@dataclass(frozen=True)
+class Fit:
+    """epochs of `windows` drawn windows each; AdamW with a warm-up and a cosine to 0.
+
+    smoothing: of the labels. threads: of torch.
+    """
+
+    epochs: int = 20
+    windows: int = 8000
+    batch: int = 64
+    rate: float = 2e-3
+    decay: float = 0.01
+    smoothing: float = 0.05
+    threads: int = 2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.epochs, self.windows, self.batch, self.threads) < 1 or not self.rate > 0:
+            raise ValueError("epochs, windows, batch and threads are at least 1, rate is above 0")
+
+
+@dataclass(frozen=True)
+class Events:
+    """How probabilities become events; the threshold itself is measured on the validation persons.
+
+    rule: `balanced` is where hit rate and rejection rate are highest together; `quiet` is the lowest that no more than
+        `most_false` of the background windows with hands in view reach. lowest, highest: its limits.
+    stop_share: stop_below as a share of it. The rest as in landmarks.Decoding.
+    """
+
+    rule: Literal["balanced", "quiet"] = "quiet"
+    most_false: float = 0.02
+    lowest: float = 0.5
+    highest: float = 0.95
+    stop_share: float = 0.6
+    min_duration_s: float = 0.2
+    min_gap_s: float = 0.3
+    smoothing_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.rule not in ("balanced", "quiet"):
+            raise ValueError(f"rule is balanced or quiet, got {self.rule!r}")
+        if not (0 < self.most_false < 1 and 0 <= self.lowest <= self.highest <= 1 and 0 < self.stop_share <= 1):
+            raise ValueError("most_false and stop_share are shares, and lowest <= highest")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the artefact says of itself: version, licence of the weights (SPDX), sources with their licences."""
+
+    version: str = "0.1.0"
+    licence: str = "Apache-2.0"
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything a fit takes. The section named like the task says what the task needs."""
+
+    name: str
+    task: str
+    data: Data
+    split: Persons
+    window: Shape
+    network: Network = field(default_factory=Network)
+    augment: Augment = field(default_factory=Augment)
+    fit: Fit = field(default_factory=Fit)
+    events: Events = field(default_factory=Events)
+    card: Card = field(default_factory=Card)
+    signing: SigningConfig = field(default_factory=SigningConfig)
+    gesture: GestureConfig | None = None
+
+    def __post_init__(self) -> None:
+        task = find_task(self.task)
+        find_layout(self.network.layout)
+        if self.network.name not in NETWORKS:
+            raise ConfigError(f"no network {self.network.name!r}; choose from {', '.join(sorted(NETWORKS))}")
+        known = {f.name for f in dataclasses.fields(NETWORKS[self.network.name][0])} - {"labels", "fps"}
+        if unknown := sorted(set(self.network.options) - known):
+            raise ConfigError(f"unknown key network.options.{unknown[0]}; choose from {', '.join(sorted(known))}")
+        if not isinstance(getattr(self, self.task), task.config_type):
+            raise ConfigError(f"the task {self.task} needs a section [{self.task}]")
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values, for a checkpoint; `from_dict` reads it back."""
+        return dataclasses.asdict(self)
+
+
+def from_dict(raw: dict[str, Any]) -> Recipe:
+    """A recipe from plain values. Raises ConfigError, which names the key."""
+    return _build(Recipe, raw, "")
+
+
+def load(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
+    """A recipe from a TOML file, with "section.key=value" put over it; values are TOML, or else plain text.
+
+    Raises ConfigError, which names the key, for an unknown key, a wrong type or an impossible value.
+    """
+    try:
+        raw = tomllib.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise ConfigError(f"there is no recipe {path}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+    for override in overrides:
+        name, equals, value = override.partition("=")
+        if not equals:
+            raise ConfigError(f"--set takes section.key=value, got {override!r}")
+        *sections, key = name.strip().split(".")
+        place = raw
+        for section in sections:
+            place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f"{name}: {section} is no section")
+        place[key] = _value(value.strip())
+    return from_dict(raw)
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _build(kind: type[Any], raw: Any, where: str) -> Any:
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{where or 'the recipe'} must be a table of keys, got {raw!r}")
+    hints = typing.get_type_hints(kind)
+    if unknown := sorted(set(raw) - set(hints)):
+        raise ConfigError(f"unknown key {where}{unknown[0]}; choose from {', '.join(sorted(hints))}")
+    values = {key: _convert(hints[key], value, f"{where}{key}") for key, value in raw.items()}
+    try:
+        return kind(**values)
+    except ConfigError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{where.rstrip('.') or 'the recipe'}: {error}") from error
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        if value is None:
+            return None
+        hint = next(kind for kind in typing.get_args(hint) if kind is not types.NoneType)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return _build(hint, value, f"{where}.")
+    origin = typing.get_origin(hint)
+    if origin is tuple and isinstance(value, list | tuple):
+        return tuple(_convert(typing.get_args(hint)[0], item, where) for item in value)
+    if origin is dict and isinstance(value, dict):
+        return {key: _convert(typing.get_args(hint)[1], item, f"{where}.{key}") for key, item in value.items()}
+    if origin is Literal and value in typing.get_args(hint):
+        return value
+    if hint is Any:
+        return tuple(value) if isinstance(value, list) else value
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(hint, type) and isinstance(value, hint) and isinstance(value, bool) == (hint is bool):
+        return value
+    raise ConfigError(f"{where} must be {getattr(hint, '__name__', hint)}, got {value!r}")

@@ -1,0 +1,59 @@
+"""How fast, where and whether hands are seen: plain measures of raw landmarks, for labels and baselines.
+
+All take xyz (T, V, 3) in square units with NaN where unseen, of a layout with shoulders and hands.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks import Layout
+
+Points = NDArray[np.float32]
+
+
+def hand_joints(layout: Layout) -> NDArray[np.bool_]:
+    """(V,) the joints of either hand's own landmarks."""
+    return np.array([joint.startswith(("left_hand_", "right_hand_")) for joint in layout.joints])
+
+
+def hands_seen(xyz: Points, layout: Layout) -> NDArray[np.bool_]:
+    """(T,) frames in which at least one hand is seen."""
+    return np.isfinite(xyz[:, hand_joints(layout), 0]).any(axis=1)
+
+
+def shoulder_width(xyz: Points, layout: Layout) -> float:
+    """Mean distance of the shoulders in x and y; 1 where they are never seen."""
+    left, right = layout.indices("left_shoulder", "right_shoulder")
+    across = np.linalg.norm(xyz[:, left, :2] - xyz[:, right, :2], axis=-1)
+    across = across[np.isfinite(across)]
+    return float(across.mean()) if across.size and across.mean() > 1e-4 else 1.0
+
+
+def joint_speeds(xyz: Points, layout: Layout, fps: float) -> NDArray[np.float32]:
+    """(T-1, V) speeds in shoulder widths per second, NaN where a joint was not seen in both frames."""
+    steps = np.linalg.norm(np.diff(xyz[..., :2], axis=0), axis=-1)
+    return (steps * fps / shoulder_width(xyz, layout)).astype(np.float32)
+
+
+def hand_speed(xyz: Points, layout: Layout, fps: float) -> float:
+    """Mean speed of the joints of the faster hand over time, in shoulder widths per second; 0 without hands."""
+    speeds = joint_speeds(xyz, layout, fps)
+    sides = [[j.startswith(side) for j in layout.joints] for side in ("left_hand_", "right_hand_")]
+    return max(_mean(speeds[:, side]) for side in sides)
+
+
+def wrist_energy(xyz: Points, layout: Layout, fps: float) -> float:
+    """Mean speed of the faster wrist of the pose, in shoulder widths per second; 0 without a pose."""
+    speeds = joint_speeds(xyz, layout, fps)[:, layout.indices("left_wrist", "right_wrist")]
+    return max(_mean(speeds[:, side]) for side in (0, 1))
+
+
+def _mean(values: NDArray[np.float32]) -> float:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
+        mean = float(np.nanmean(values))
+    return mean if np.isfinite(mean) else 0.0

@@ -1,0 +1,20 @@
+"""What a network is asked: which clips show it, how a training window is drawn, what is measured."""
+
+from training.tasks.gesture import Gesture
+from training.tasks.signing import Signing
+
+__all__ = ["TASKS", "Gesture", "Signing", "UnknownTask", "find_task"]
+
+TASKS: dict[str, type[Signing] | type[Gesture]] = {"signing": Signing, "gesture": Gesture}
+"""Task of a manifest -> how it is trained. Each is made from its section of the recipe and the window's shape."""
+
+
+class UnknownTask(ValueError):
+    """No task of that name."""
+
+
+def find_task(name: str) -> type[Signing] | type[Gesture]:
+    """The task of that name; raises UnknownTask, which names those there are."""
+    if name not in TASKS:
+        raise UnknownTask(f"no task {name!r}; choose from {', '.join(sorted(TASKS))}")
+    return TASKS[name]

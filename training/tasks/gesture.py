@@ -1,0 +1,180 @@
+"""Which gesture is it, if any?"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks import Layout
+from training.augment import Augment, clip_window, retime, track, view
+from training.clip import Clip
+from training.idle import IDLE
+from training.motion import hands_seen
+from training.windows import Labelled, Windows, stack
+
+Points = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class GestureConfig:
+    """Which clips show which gesture, and what else a window may hold.
+
+    words: the labels, beside `background`. source: the set whose labels are meant by `words`.
+    same: "source/label" of clips in other sets -> the word that they show.
+    unclear: labels left out, as "label" or "source/label": a word's namesakes that may be another sign.
+    held: words that hardly move: no still window is made from them, it would show the word.
+    words_share, others_share: shares of training windows from words, and from idle takes and other signs; the rest is
+        made (training.idle) or cut across the end of one word and the start of the next.
+    made: kinds of made windows, and how often, relative to each other.
+    least_overlap: share of a word that its window holds at least.
+    """
+
+    words: tuple[str, ...]
+    source: str = "asl-words"
+    background: str = "none"
+    same: dict[str, str] = field(default_factory=dict)
+    unclear: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
+    words_share: float = 0.6
+    others_share: float = 0.25
+    made: dict[str, float] | None = None
+    least_overlap: float = 0.75
+
+    def __post_init__(self) -> None:
+        if not self.words or self.background in self.words:
+            raise ValueError(f"need words, none of them {self.background!r}")
+        if stray := (set(self.same.values()) | set(self.held)) - set(self.words):
+            raise ValueError(f"{', '.join(sorted(stray))}: in same or held, and not among the words")
+        if not (self.words_share > 0 and self.others_share >= 0 and self.words_share + self.others_share <= 1):
+            raise ValueError(f"words_share + others_share are shares of 1, got {self.words_share}, {self.others_share}")
+        if unknown := set(self.made or {}) - set(IDLE):
+            raise ValueError(f"unknown kind of idle window {', '.join(sorted(unknown))}; choose from {', '.join(IDLE)}")
+        if not 0 < self.least_overlap <= 1:
+            raise ValueError(f"least_overlap lies in 0..1, got {self.least_overlap}")
+
+
+class Gesture:
+    """Draws training windows and cuts fixed ones. See training.tasks.signing.Signing for the arguments."""
+
+    config_type = GestureConfig
+
+    def __init__(self, config: GestureConfig, layout: Layout, frames: int, fps: float, centre: float) -> None:
+        self.config, self.layout, self.frames, self.fps = config, layout, frames, fps
+        self.behind = round((1 - centre) * (frames - 1))  # frames from the word's middle to the newest
+        self.background = config.background
+        self.labels = (*config.words, config.background)
+
+    def truth(self, clip: Clip) -> int | None:
+        """Position of the clip's label, or None for a clip that is left out."""
+        name = f"{clip.source}/{clip.label}"
+        if {clip.label, name} & set(self.config.unclear):
+            return None
+        word = clip.label if clip.source == self.config.source else self.config.same.get(name, self.background)
+        return self.labels.index(word if word in self.config.words else self.background)
+
+    def points(self, clip: Clip) -> Points:
+        """(T, V, 3) what the network is given of a clip."""
+        return clip.sequence.pick(self.layout).square().resample(self.fps).xyz
+
+    def sampler(self, clips: Sequence[Clip], augment: Augment) -> Sampler:
+        """An endless source of training windows."""
+        return Sampler(self, clips, augment)
+
+    def windows(self, clips: Sequence[Clip], stride: int) -> Windows:
+        """One window a clip, whose moment is the clip's middle; `stride` plays no part."""
+        found = []
+        for clip in clips:
+            truth = self.truth(clip)
+            if truth is None:
+                continue
+            points = self.points(clip)
+            end = min(len(points) - 1, len(points) // 2 + self.behind)
+            seen = hands_seen(points, self.layout)[max(0, end + 1 - self.frames) : end + 1]
+            window = clip_window(points, end, self.frames)
+            found.append(Labelled(window, truth, clip.person, clip.take, float(seen.mean())))
+        return stack(found)
+
+
+class Sampler:
+    """Training windows, labels and persons drawn evenly, augmented in raw coordinates."""
+
+    def __init__(self, task: Gesture, clips: Sequence[Clip], augment: Augment) -> None:
+        self._task, self._augment = task, augment
+        self._words: dict[int, dict[int, list[Points]]] = defaultdict(lambda: defaultdict(list))
+        self._others: dict[str, list[Points]] = defaultdict(list)
+        self._loose: list[Points] = []
+        self._none = task.labels.index(task.background)
+        held = {task.labels.index(word) for word in task.config.held}
+        for clip in clips:
+            truth = task.truth(clip)
+            if truth is None:
+                continue
+            points = task.points(clip)
+            if truth == self._none:
+                kind = "idle" if clip.label == task.background else f"{clip.source}/{clip.label}"
+                self._others[kind].append(points)
+            else:
+                self._words[truth][clip.person].append(points)
+            if truth not in held:
+                self._loose.append(points)
+        if missing := [label for i, label in enumerate(task.labels) if i != self._none and i not in self._words]:
+            raise ValueError(f"no training clip shows {', '.join(missing)}; check the split and [gesture]")
+        if not self._others:
+            raise ValueError(f"no training clip shows {task.background}; check the split and [gesture]")
+        self._kinds = sorted(self._others)
+        made = task.config.made or dict.fromkeys(IDLE, 1.0)
+        self._made_kinds = sorted(made)
+        self._weights = np.array([made[kind] for kind in self._made_kinds]) / sum(made.values())
+
+    def draw(self, random: np.random.Generator) -> tuple[Points, int]:
+        """One window (T, V, 3) and its label's position."""
+        task, config = self._task, self._task.config
+        chance, truth = random.random(), self._none
+        if chance < config.words_share:
+            truth = sorted(self._words)[random.integers(len(self._words))]
+            window = self._around(retime(self._take(truth, random), self._augment, random), random)
+        elif chance < config.words_share + config.others_share:
+            # Half idle takes, half other signs.
+            kind = self._kinds[random.integers(len(self._kinds))]
+            if "idle" in self._others and random.random() < 0.5:
+                kind = "idle"
+            takes = self._others[kind]
+            window = self._around(retime(takes[random.integers(len(takes))], self._augment, random), random)
+        elif random.random() < 0.25:
+            window = self._between(random)
+        else:
+            kind = self._made_kinds[random.choice(len(self._made_kinds), p=self._weights)]
+            source = self._loose[random.integers(len(self._loose))]
+            window = IDLE[kind](source, task.frames, task.layout, random)
+        window = view(window, task.layout, self._augment, random)
+        return track(window, task.layout, self._augment, random), truth
+
+    def _take(self, word: int, random: np.random.Generator) -> Points:
+        persons = sorted(self._words[word])
+        takes = self._words[word][persons[random.integers(len(persons))]]
+        return takes[random.integers(len(takes))]
+
+    def _around(self, points: Points, random: np.random.Generator) -> Points:
+        """A window over most of a take; beyond the take's ends nothing has come yet, or the pose is held."""
+        frames = self._task.frames
+        most = min(len(points), frames)
+        spare = round((1 - self._task.config.least_overlap) * most)
+        first = -int(random.integers(0, spare + 1)) if random.random() < 0.5 else 0  # held frames before the take
+        last = len(points) - 1 + (int(random.integers(0, spare + 1)) if random.random() < 0.5 else 0)
+        extended = points[np.clip(np.arange(first, last + 1), 0, len(points) - 1)]
+        lowest = min(most - spare, len(extended)) - 1
+        end = int(random.integers(max(lowest, 0), len(extended)))
+        return clip_window(extended, end, frames)
+
+    def _between(self, random: np.random.Generator) -> Points:
+        """The end of one word and the start of another: neither."""
+        words = sorted(self._words)
+        one, other = (words[i] for i in random.choice(len(words), 2, replace=len(words) < 2))
+        half = self._task.frames // 2
+        return np.concatenate([self._take(one, random)[-half:], self._take(other, random)[: self._task.frames - half]])[
+            -self._task.frames :
+        ]

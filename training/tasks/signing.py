@@ -1,0 +1,170 @@
+"""Is somebody signing?"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks import Layout
+from training.augment import Augment, clip_window, retime, track, view
+from training.clip import Clip
+from training.idle import IDLE
+from training.motion import hand_speed, hands_seen
+from training.windows import Labelled, Windows, stack
+
+Points = NDArray[np.float32]
+NOT_SIGNING, SIGNING = 0, 1
+
+
+@dataclass(frozen=True)
+class SigningConfig:
+    """Which clips show signing, which show none, and how a window gets its label.
+
+    idle_sources: sets in which nobody signs; idle_label: the word for idle takes in the others.
+    static: labels left out, as "label" or "source/label": letters that are held, unclear takes.
+    positives, idle: shares of training windows from sign clips and from idle takes; the rest is made (training.idle).
+    made: kinds of made windows, and how often, relative to each other.
+    least_speed: a window of a sign clip trains as signing from this hand speed on (shoulder widths per second);
+        slower ones are left out, for a hand that is merely held is not told from one that rests.
+    """
+
+    idle_sources: tuple[str, ...] = ("referee-signals",)
+    idle_label: str = "none"
+    static: tuple[str, ...] = ()
+    positives: float = 0.5
+    idle: float = 0.25
+    made: dict[str, float] | None = None
+    least_speed: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not (self.positives > 0 and self.idle >= 0 and self.positives + self.idle <= 1):
+            raise ValueError(f"positives + idle are shares of 1, got {self.positives} and {self.idle}")
+        if unknown := set(self.made or {}) - set(IDLE):
+            raise ValueError(f"unknown kind of idle window {', '.join(sorted(unknown))}; choose from {', '.join(IDLE)}")
+
+
+class Signing:
+    """Draws training windows and cuts fixed ones.
+
+    config: see SigningConfig. layout, frames, fps: of the network's input. centre: share of the window, 0 oldest to
+    1 newest, whose moment the label speaks of.
+    """
+
+    config_type = SigningConfig
+    labels = ("not-signing", "signing")
+    background = "not-signing"
+
+    def __init__(self, config: SigningConfig, layout: Layout, frames: int, fps: float, centre: float) -> None:
+        self.config, self.layout, self.frames, self.fps = config, layout, frames, fps
+        self.behind = round((1 - centre) * (frames - 1))  # frames from the moment of the label to the newest
+
+    def truth(self, clip: Clip) -> int | None:
+        """SIGNING, NOT_SIGNING, or None for a clip that shows neither clearly."""
+        if clip.source in self.config.idle_sources or clip.label == self.config.idle_label:
+            return NOT_SIGNING
+        if {clip.label, f"{clip.source}/{clip.label}"} & set(self.config.static):
+            return None
+        return SIGNING
+
+    def points(self, clip: Clip) -> Points:
+        """(T, V, 3) what the network is given of a clip."""
+        return clip.sequence.pick(self.layout).square().resample(self.fps).xyz
+
+    def sampler(self, clips: Sequence[Clip], augment: Augment) -> Sampler:
+        """An endless source of training windows."""
+        return Sampler(self, clips, augment)
+
+    def windows(self, clips: Sequence[Clip], stride: int) -> Windows:
+        """Every `stride`-th window of the clips that lies within one (shorter clips: their last).
+
+        Truth is the clip's, except that a window of a sign clip counts only where a hand is seen at the moment
+        it speaks of: takes begin and end at rest.
+        """
+        found = []
+        for clip in clips:
+            truth = self.truth(clip)
+            if truth is None:
+                continue
+            points = self.points(clip)
+            seen = hands_seen(points, self.layout)
+            for end in range(min(self.frames, len(points)) - 1, len(points), stride):
+                if truth == SIGNING and not seen[max(0, end - self.behind)]:
+                    continue
+                window = clip_window(points, end, self.frames)
+                share = float(seen[max(0, end + 1 - self.frames) : end + 1].mean())
+                found.append(Labelled(window, truth, clip.person, clip.take, share))
+        return stack(found)
+
+
+class Sampler:
+    """Training windows, persons and labels drawn evenly, augmented in raw coordinates."""
+
+    def __init__(self, task: Signing, clips: Sequence[Clip], augment: Augment) -> None:
+        self._task, self._augment = task, augment
+        self._signs: dict[tuple[int, str], list[Points]] = defaultdict(list)
+        self._idle: dict[tuple[int, bool], list[Points]] = defaultdict(list)
+        for clip in clips:
+            truth = task.truth(clip)
+            if truth is None:
+                continue
+            points = task.points(clip)
+            if truth == SIGNING:
+                self._signs[clip.person, f"{clip.source}/{clip.label}"].append(points)
+            else:
+                visible = bool(hands_seen(points, task.layout).mean() >= 0.5)
+                self._idle[clip.person, visible].append(points)
+        if not self._signs:
+            raise ValueError("no training clip shows signing; check the split and [signing]")
+        self._persons = sorted({person for person, _ in self._signs})
+        made = task.config.made or dict.fromkeys(IDLE, 1.0)
+        self._kinds = sorted(made)
+        self._weights = np.array([made[kind] for kind in self._kinds]) / sum(made.values())
+
+    def draw(self, random: np.random.Generator) -> tuple[Points, int]:
+        """One window (T, V, 3) and its label's position."""
+        task, config, augment = self._task, self._task.config, self._augment
+        chance = random.random()
+        if chance < config.positives:
+            window, truth = self._signing(random), SIGNING
+        elif self._idle and chance < config.positives + config.idle:
+            window, truth = self._resting(random), NOT_SIGNING
+        else:
+            window, truth = self._made(random), NOT_SIGNING
+        window = track(view(window, task.layout, augment, random), task.layout, augment, random)
+        if not hands_seen(window, task.layout).any():
+            truth = NOT_SIGNING  # a hand that is never seen cannot be said to sign
+        return window, truth
+
+    def _sign_clip(self, random: np.random.Generator) -> Points:
+        person = self._persons[random.integers(len(self._persons))]
+        labels = sorted(key for key in self._signs if key[0] == person)
+        takes = self._signs[labels[random.integers(len(labels))]]
+        return takes[random.integers(len(takes))]
+
+    def _signing(self, random: np.random.Generator) -> Points:
+        task = self._task
+        while True:
+            points = retime(self._sign_clip(random), self._augment, random)
+            moment = int(random.integers(len(points)))
+            if not hands_seen(points, task.layout)[moment]:
+                continue
+            end = min(moment + task.behind, len(points) - 1)
+            window = clip_window(points, end, task.frames)
+            if hand_speed(window, task.layout, task.fps) >= task.config.least_speed:
+                return window
+
+    def _resting(self, random: np.random.Generator) -> Points:
+        # Idle takes without a hand in view are easy and many: those with hands are drawn four times in five.
+        visible = bool(random.random() < 0.8)
+        keys = sorted(key for key in self._idle if key[1] == visible) or sorted(self._idle)
+        takes = self._idle[keys[random.integers(len(keys))]]
+        points = retime(takes[random.integers(len(takes))], self._augment, random)
+        return clip_window(points, int(random.integers(min(4, len(points)) - 1, len(points))), self._task.frames)
+
+    def _made(self, random: np.random.Generator) -> Points:
+        kind = self._kinds[random.choice(len(self._kinds), p=self._weights)]
+        return IDLE[kind](self._sign_clip(random), self._task.frames, self._task.layout, random)
