@@ -8,6 +8,7 @@ import socket
 import sys
 
 import uvicorn
+from pydantic import ValidationError
 
 from service.app import create_app
 from service.settings import Settings
@@ -19,7 +20,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--host", help="address to listen on (HOST; default 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to listen on, 0 for any (PORT; default 8000)")
     given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
-    settings = Settings(**given)
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        parser.error(f"setting {'.'.join(str(step) for step in first['loc'])}: {first['msg']}, got {first['input']!r}")
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     try:
         listening = _listen(settings)

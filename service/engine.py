@@ -87,7 +87,9 @@ class OnnxEngine:
 
 def load_engines(settings: Settings) -> list[Engine]:
     """Every *.onnx in the models' folder, by name. Raises ModelError where there is none or two share a name."""
-    cuda = settings.device == "cuda" or (settings.device == "auto" and cuda_devices() > 0)
+    cuda = settings.device != "cpu" and cuda_devices() > 0
+    if settings.device == "cuda" and not cuda:
+        raise ModelError("device is cuda, but there is no CUDA device here")
     if cuda:
         onnxruntime.preload_dlls()
     engines: dict[str, Engine] = {}

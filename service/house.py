@@ -69,6 +69,11 @@ class House:
             self._idle.put_nowait(await loop.run_in_executor(self._extracting, Extractor))
         self._batchers = batchers
 
+    async def warmed(self) -> None:
+        """Wait until warming up is over; raises what made it fail."""
+        assert self._warming is not None, "ask within `running`"
+        await asyncio.shield(self._warming)
+
     @property
     def failure(self) -> BaseException | None:
         """Why warming up failed, if it did."""

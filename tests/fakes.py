@@ -47,10 +47,13 @@ class ScriptedEngine:
 
     def __init__(self, script: Sequence[Sequence[float]], of: Manifest) -> None:
         self.manifest = of
-        self._script = iter(script)
+        self._script = list(script)
 
     def predict(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.array([next(self._script) for _ in windows], np.float32)
+        if len(windows) > len(self._script):
+            raise RuntimeError("the script is over")
+        said, self._script = self._script[: len(windows)], self._script[len(windows) :]
+        return np.array(said, np.float32)
 
 
 class RuleEngine:

@@ -41,7 +41,7 @@ def test_what_is_no_manifest_is_refused_with_the_reason(text, says):
 
 
 def test_decoding_refuses_impossible_numbers():
-    with pytest.raises(ValueError, match="0.5, 0.3"):
+    with pytest.raises(ValueError, match=r"0\.5, 0\.3"):
         Decoding(start_above=0.3, stop_below=0.5)
     with pytest.raises(ValueError, match="seconds"):
         Decoding(min_gap_s=-1)

@@ -1,0 +1,92 @@
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from landmarks import SIGN_27, Layout
+from landmarks.manifest import METADATA_KEY
+from service.engine import OnnxEngine, cuda_devices, load_engines
+from service.errors import ModelError
+from service.settings import Settings
+from tests.fakes import manifest
+
+JOINTS = len(SIGN_27)
+
+
+def graph_file(path, of=None, frames=4, labels=2):
+    """A model that always says the same probabilities, with a manifest if one is given."""
+    said = np.full((1, labels), 1 / labels, np.float32)
+    nodes = [
+        helper.make_node("ReduceSum", ["landmarks", "axes"], ["sum"], keepdims=0),
+        helper.make_node("Unsqueeze", ["sum", "last"], ["column"]),
+        helper.make_node("Mul", ["column", "zero"], ["nothing"]),
+        helper.make_node("Add", ["nothing", "said"], ["probabilities"]),
+    ]
+    weights = {"axes": np.array([1, 2, 3]), "last": np.array([1]), "zero": np.zeros((), np.float32), "said": said}
+    graph = helper.make_graph(
+        nodes,
+        "fixed",
+        [helper.make_tensor_value_info("landmarks", TensorProto.FLOAT, ["batch", frames, JOINTS, 3])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", labels])],
+        [numpy_helper.from_array(value, name) for name, value in weights.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    if of is not None:
+        entry = model.metadata_props.add()
+        entry.key, entry.value = METADATA_KEY, of if isinstance(of, str) else of.to_json()
+    onnx.save(model, path)
+    return path
+
+
+def test_a_model_file_answers_any_batch(tmp_path):
+    engine = OnnxEngine(graph_file(tmp_path / "a.onnx", manifest()))
+    assert engine.manifest == manifest()
+    assert engine.provider == "CPUExecutionProvider"
+    for batch in (1, 3):
+        np.testing.assert_allclose(engine.predict(np.zeros((batch, 4, JOINTS, 3), np.float32)), 0.5)
+
+
+def strange_joints():
+    return manifest(layout=Layout("tailed", (*SIGN_27.joints[:-1], "tail"), ()))
+
+
+@pytest.mark.parametrize(
+    ("of", "frames", "says"),
+    [
+        (None, 4, "no signstream.manifest in its metadata"),
+        ("{}", 4, "the manifest is wrong"),
+        (manifest(frames=9), 4, r"says \[9, 27, 3\] in, its graph landmarks"),
+        (manifest(labels=("a", "b", "c")), 4, "its graph"),
+        (strange_joints(), 4, "no joint tail"),
+    ],
+)
+def test_a_file_that_cannot_be_served_says_why(tmp_path, of, frames, says):
+    with pytest.raises(ModelError, match=rf"bad\.onnx: .*{says}"):
+        OnnxEngine(graph_file(tmp_path / "bad.onnx", of, frames))
+
+
+def test_what_is_no_model_says_so(tmp_path):
+    (tmp_path / "bad.onnx").write_bytes(b"hello")
+    with pytest.raises(ModelError, match="cannot load it"):
+        OnnxEngine(tmp_path / "bad.onnx")
+
+
+def test_all_models_of_a_folder_are_loaded_and_names_must_differ(tmp_path):
+    settings = Settings(models_dir=tmp_path, device="cpu")
+    with pytest.raises(ModelError, match=r"no \*\.onnx in"):
+        load_engines(settings)
+    graph_file(tmp_path / "one.onnx", manifest("one"))
+    graph_file(tmp_path / "two.onnx", manifest("two"))
+    assert [engine.manifest.name for engine in load_engines(settings)] == ["one", "two"]
+    graph_file(tmp_path / "three.onnx", manifest("two"))
+    with pytest.raises(ModelError, match="also named 'two'"):
+        load_engines(settings)
+
+
+@pytest.mark.skipif(cuda_devices() > 0, reason="there is a CUDA device here")
+def test_cuda_is_never_claimed_without_a_device(tmp_path):
+    graph_file(tmp_path / "one.onnx", manifest())
+    with pytest.raises(ModelError, match="no CUDA device"):
+        load_engines(Settings(models_dir=tmp_path, device="cuda"))
+    (engine,) = load_engines(Settings(models_dir=tmp_path, device="auto"))
+    assert engine.provider == "CPUExecutionProvider"
