@@ -1,0 +1,115 @@
+import dataclasses
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+
+from export import Disagreement, export, parity
+from export.__main__ import main
+from export.onnx import to_onnx
+from landmarks import SIGN_27, Manifest
+from landmarks.manifest import METADATA_KEY
+from models import NETWORKS, build
+from training.checkpoint import Checkpoint
+from training.evaluate import of_onnx
+
+FRAMES = 8
+SMALL = {"stgcn": {"widths": (8, 16), "strides": (1, 2)}}
+
+
+@pytest.fixture(scope="module", params=sorted(NETWORKS))
+def saved(request):
+    torch.manual_seed(0)
+    options = {"labels": 3, "fps": 15.0, **SMALL[request.param]}
+    network = build(request.param, SIGN_27, **options)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    manifest = Manifest(
+        name="made",
+        version="1.2.3",
+        task="gesture",
+        network=request.param,
+        layout="sign_27",
+        joints=SIGN_27.joints,
+        window_frames=FRAMES,
+        stride_frames=2,
+        fps=15.0,
+        labels=("a", "b", "none"),
+        background="none",
+        licence="Apache-2.0",
+        metrics={"accuracy": 0.5},
+    )
+    return Checkpoint(manifest, SIGN_27, options, network.state_dict(), {})
+
+
+@pytest.fixture(scope="module")
+def written(saved, tmp_path_factory):
+    path = tmp_path_factory.mktemp("export") / "deep" / "made.onnx"
+    assert export(saved, path) <= parity.TOLERANCE
+    return path
+
+
+def test_the_graph_is_the_contract(written):
+    session = ort.InferenceSession(str(written), providers=["CPUExecutionProvider"])
+    (given,), (answer,) = session.get_inputs(), session.get_outputs()
+    assert (given.name, given.type, given.shape[1:]) == ("landmarks", "tensor(float)", [FRAMES, 27, 3])
+    assert isinstance(given.shape[0], str), "the batch is dynamic"
+    assert (answer.name, answer.type, answer.shape[1:]) == ("probabilities", "tensor(float)", [3])
+
+
+def test_the_manifest_comes_back_from_the_file(written, saved):
+    _, manifest = of_onnx(written)
+    assert manifest == saved.manifest
+
+
+def test_nothing_of_this_machine_travels(written):
+    assert str(onnx.__file__).encode()[:12] not in written.read_bytes()
+    model = onnx.load(written)
+    assert [entry.key for entry in model.metadata_props] == [METADATA_KEY]
+
+
+@pytest.mark.parametrize("batch", [1, 3, 17])
+def test_onnxruntime_says_what_torch_says(written, saved, batch):
+    predict, _ = of_onnx(written)
+    for windows in parity.inputs(FRAMES, 27, batch, seed=5).values():
+        with torch.inference_mode():
+            ours = saved.network()(torch.from_numpy(windows)).numpy()
+        np.testing.assert_allclose(predict(windows), ours, atol=1e-4)
+
+
+def test_a_graph_of_other_weights_is_refused(saved):
+    other = saved.network()
+    for parameter in other.parameters():
+        parameter.data.mul_(1.1)
+    with pytest.raises(Disagreement, match="differ by"):
+        parity.check(other, to_onnx(saved.network(), saved.manifest), FRAMES, 27)
+
+
+def test_a_network_that_gives_nan_is_refused_and_leaves_the_file_as_it_was(saved, tmp_path):
+    weights = dict(saved.weights)
+    name = next(key for key in weights if key.endswith("bias"))
+    weights[name] = torch.full_like(weights[name], float("nan"))
+    broken = dataclasses.replace(saved, weights=weights)
+    path = tmp_path / "made.onnx"
+    path.write_bytes(b"as it was")
+    with pytest.raises(Disagreement, match="not finite"):
+        export(broken, path)
+    assert path.read_bytes() == b"as it was"
+
+
+def test_a_disagreement_leaves_no_file(saved, tmp_path):
+    path = tmp_path / "made.onnx"
+    with pytest.raises(Disagreement, match="Nothing was written"):
+        export(saved, path, tolerance=-1.0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command(saved, tmp_path, capsys):
+    saved.save(tmp_path / "run")
+    assert main([str(tmp_path / "run"), str(tmp_path / "out.onnx")]) == 0
+    assert "made 1.2.3" in capsys.readouterr().out
+    assert main([str(tmp_path / "nowhere"), str(tmp_path / "none.onnx")]) == 2
+    assert "no checkpoint" in capsys.readouterr().err
+    assert not (tmp_path / "none.onnx").exists()

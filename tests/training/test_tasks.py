@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+
+from landmarks import HOLISTIC_75, SIGN_27
+from training import datasets
+from training.augment import Augment
+from training.tasks import Gesture, Signing, UnknownTask, find_task
+from training.tasks.gesture import GestureConfig
+from training.tasks.signing import SigningConfig
+
+
+@pytest.fixture
+def clips(tiny):
+    return datasets.load(tiny, ("asl-words",))
+
+
+def test_clips_are_read_without_the_frame_before_the_pause(clips):
+    assert len(clips) == 36
+    assert {clip.person for clip in clips} == {1, 2, 3}
+    assert len({clip.take for clip in clips}) == 36
+    assert clips[0].sequence.layout is HOLISTIC_75
+    assert len(clips[0].sequence) == 19
+
+
+def test_undetected_parts_are_nan_not_zero(tiny):
+    path = tiny / "asl-words" / "words.npz"
+    with np.load(path) as file:
+        arrays = dict(file)
+    arrays["xyz"][0, 5, 132:195] = 0
+    np.savez(path, **arrays)
+    xyz = datasets.load(tiny, ("asl-words",))[0].sequence.xyz
+    left = [joint.startswith("left_hand_") for joint in HOLISTIC_75.joints]
+    assert np.isnan(xyz[4, left]).all()
+    assert np.isfinite(xyz[3]).all()
+
+
+def test_a_wrong_set_and_a_missing_folder_say_the_way_out(tiny):
+    with pytest.raises(datasets.UnknownDataset, match="asl-words, signs"):
+        datasets.load(tiny, ("asl-word",))
+    with pytest.raises(datasets.DataMissing, match=r"data\.folder"):
+        datasets.load(tiny, ("signs",))
+
+
+def test_signing_windows_carry_the_clips_truth(clips):
+    task = Signing(SigningConfig(), SIGN_27, frames=8, fps=15, centre=0.5)
+    windows = task.windows(clips, stride=4)
+    assert windows.landmarks.shape == (36 * 3, 8, 27, 3)
+    idle = np.array(["/none/" in take for take in windows.take])
+    assert (windows.truth == np.where(idle, 0, 1)).all()
+    assert (windows.hands == 1).all()
+
+
+def test_held_signs_are_left_out(clips):
+    task = Signing(SigningConfig(static=("asl-words/wave",)), SIGN_27, frames=8, fps=15, centre=0.5)
+    assert {task.truth(clip) for clip in clips} == {0, None}
+
+
+def test_signing_draws_positives_that_move_at_the_share_asked_for(clips):
+    task = Signing(SigningConfig(positives=0.5), SIGN_27, frames=8, fps=15, centre=0.5)
+    sampler = task.sampler(clips, Augment(lose_hand=0, lose_frame=0, late=0, ended=0))
+    random = np.random.default_rng(0)
+    truth = [sampler.draw(random)[1] for _ in range(300)]
+    assert 0.4 < np.mean(truth) < 0.6
+
+
+def test_a_window_without_a_hand_is_never_signing(clips):
+    task = Signing(SigningConfig(positives=1.0, idle=0.0), SIGN_27, frames=8, fps=15, centre=0.5)
+    sampler = task.sampler(clips, Augment(lose_frame=1.0))
+    random = np.random.default_rng(0)
+    hands = [joint.startswith(("left_hand", "right_hand")) for joint in SIGN_27.joints]
+    drawn = [sampler.draw(random) for _ in range(200)]
+    unseen = [truth for window, truth in drawn if np.isnan(window[:, hands]).all()]
+    assert unseen
+    assert not any(unseen)
+
+
+def test_gesture_draws_every_label_and_cuts_one_window_a_clip(clips):
+    task = Gesture(GestureConfig(words=("wave",)), SIGN_27, frames=12, fps=15, centre=0.5)
+    assert task.labels == ("wave", "none")
+    windows = task.windows(clips, stride=3)
+    assert len(windows) == len(clips)
+    random = np.random.default_rng(0)
+    drawn = [task.sampler(clips, Augment()).draw(random) for _ in range(60)]
+    assert {truth for _, truth in drawn} == {0, 1}
+    assert {window.shape for window, _ in drawn} == {(12, 27, 3)}
+
+
+def test_a_word_nobody_shows_is_an_error_not_an_empty_class(clips):
+    task = Gesture(GestureConfig(words=("wave", "hello")), SIGN_27, frames=12, fps=15, centre=0.5)
+    with pytest.raises(ValueError, match="no training clip shows hello"):
+        task.sampler(clips, Augment())
+
+
+def test_impossible_tasks_are_refused():
+    with pytest.raises(UnknownTask, match="gesture, signing"):
+        find_task("dance")
+    with pytest.raises(ValueError, match="not among the words"):
+        GestureConfig(words=("wave",), held=("hello",))
+    with pytest.raises(ValueError, match="shares"):
+        SigningConfig(positives=0.8, idle=0.4)
+
+
+def test_the_real_sets_are_read(data):
+    clips = datasets.load(data, ("asl-words", "signs"))
+    assert len(clips) == 4214 + 3030
+    assert {clip.person for clip in clips} == {1, 2, 11, 12, 21, 22, 23, 24, 25}
+    assert len({clip.take for clip in clips}) == len(clips)
