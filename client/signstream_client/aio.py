@@ -53,12 +53,25 @@ class AsyncClient:
         """Let go of the connections."""
         await self._http.aclose()
 
-    async def clip(self, path: str | Path, models: Sequence[str] | None = None) -> Clip:
-        """What is in a landmark file or a video; by all models if None. Raises OSError where the file is not there."""
+    async def clip(
+        self,
+        path: str | Path,
+        models: Sequence[str] | None = None,
+        *,
+        fps: float | None = None,
+        aspect: float | None = None,
+    ) -> Clip:
+        """What is in a landmark file or a video; by all models if None.
+
+        fps, aspect: frames a second and width / height, for a landmark file that does not say.
+        Raises OSError where the file is not there.
+        """
         size = await asyncio.to_thread(lambda: Path(path).stat().st_size)
         with await asyncio.to_thread(Path(path).open, "rb") as file:
             headers = rest.FILE_HEADERS | {"content-length": str(size)}
-            return rest.read_clip(*await self._ask("POST", rest.CLIPS, rest.clip_params(models), file, headers))
+            return rest.read_clip(
+                *await self._ask("POST", rest.CLIPS, rest.clip_params(models, fps, aspect), file, headers)
+            )
 
     async def models(self) -> tuple[Model, ...]:
         """The loaded models."""

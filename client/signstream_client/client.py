@@ -52,10 +52,21 @@ class Client:
         """Let go of the connections."""
         self._http.close()
 
-    def clip(self, path: str | Path, models: Sequence[str] | None = None) -> Clip:
-        """What is in a landmark file or a video; by all models if None. Raises OSError where the file is not there."""
+    def clip(
+        self,
+        path: str | Path,
+        models: Sequence[str] | None = None,
+        *,
+        fps: float | None = None,
+        aspect: float | None = None,
+    ) -> Clip:
+        """What is in a landmark file or a video; by all models if None.
+
+        fps, aspect: frames a second and width / height, for a landmark file that does not say.
+        Raises OSError where the file is not there.
+        """
         with Path(path).open("rb") as file:
-            return rest.read_clip(*self._ask("POST", rest.CLIPS, rest.clip_params(models), file))
+            return rest.read_clip(*self._ask("POST", rest.CLIPS, rest.clip_params(models, fps, aspect), file))
 
     def models(self) -> tuple[Model, ...]:
         """The loaded models."""

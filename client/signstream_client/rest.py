@@ -31,9 +31,10 @@ def socket_url(base: str) -> str:
     return "ws" + base.removeprefix("http") + STREAM
 
 
-def clip_params(models: Sequence[str] | None) -> dict[str, str]:
-    """The query of a posted clip; all models if None."""
-    return {} if models is None else {"models": ",".join(models)}
+def clip_params(models: Sequence[str] | None, fps: float | None, aspect: float | None) -> dict[str, str]:
+    """The query of a posted clip: only what was given."""
+    given = {"models": None if models is None else ",".join(models), "fps": fps, "aspect": aspect}
+    return {name: str(value) for name, value in given.items() if value is not None}
 
 
 def read_clip(status: int, body: bytes) -> Clip:

@@ -64,6 +64,19 @@ def test_a_clip_comes_back_typed(call, clip_file):
     assert clip.models["signing"].windows[0].probabilities == (0.1, 0.9)
 
 
+def test_what_a_landmark_file_does_not_say_can_be_given(clip_file):
+    asked = []
+
+    def note(request: httpx.Request) -> httpx.Response:
+        asked.append(dict(request.url.params))
+        return httpx.Response(200, json=answers.CLIP)
+
+    with Client(transport=httpx.MockTransport(note)) as client:
+        client.clip(clip_file, fps=25, aspect=1.5)
+        client.clip(clip_file)
+    assert asked == [{"fps": "25", "aspect": "1.5"}, {}]
+
+
 def test_a_refused_clip_raises_the_twin(call, clip_file):
     with pytest.raises(UnknownModel, match="choose from signing"):
         call("clip", clip_file, ["nosuch"])

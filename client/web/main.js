@@ -1,0 +1,33 @@
+// The page, put together.
+
+import { Live } from "./live.js";
+import { ModelChoice } from "./models.js";
+import { onScheme } from "./palette.js";
+import { showProblem } from "./problem.js";
+import { Refused, fetchModels } from "./service.js";
+import { Upload } from "./upload.js";
+
+const connectionElement = document.getElementById("connection");
+
+function connection(state, words) {
+  connectionElement.dataset.state = state;
+  connectionElement.textContent = words;
+}
+
+const choice = new ModelChoice(document.getElementById("models"));
+const live = new Live(choice, connection);
+const upload = new Upload(choice);
+onScheme(() => {
+  live.redraw();
+  upload.redraw();
+});
+
+try {
+  choice.show(await fetchModels());
+  connection("ready", "ready");
+} catch (error) {
+  if (!(error instanceof Refused)) throw error;
+  connection("lost", "no service");
+  showProblem(document.getElementById("live-problem"), error.problem);
+}
+document.documentElement.dataset.loaded = "true";

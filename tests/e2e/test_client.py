@@ -1,0 +1,129 @@
+"""The client and its command against the real service."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import pytest
+from signstream_client import AsyncClient, Client, Event, Frame, Landmarks, Picture, ProblemError, Scores
+from signstream_client.__main__ import FINE, REFUSED, main
+from signstream_client.errors import NotAVideo, UnknownModel, UnsupportedMedia
+
+from landmarks import holistic
+from landmarks.errors import LandmarkError
+from landmarks.extract import Extractor, extract_video
+from landmarks.formats import npz
+from landmarks.sequence import LandmarkSequence
+from service.errors import SignstreamError, problem_of
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def book(clips: Path) -> LandmarkSequence:
+    """Somebody signs `book`, as landmarks."""
+    return extract_video(clips / "asl_book.mkv", Extractor())
+
+
+@pytest.fixture(scope="module")
+def book_file(book: LandmarkSequence, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("landmarks") / "book.npz"
+    path.write_bytes(npz.write(book))
+    return path
+
+
+@pytest.fixture
+def client(address: str) -> Iterator[Client]:
+    with Client(address) as client:
+        yield client
+
+
+def _frames(sequence: LandmarkSequence) -> list[Frame]:
+    return [
+        Frame(at_s, **holistic.split(xyz, confidence))
+        for at_s, xyz, confidence in zip(sequence.at_s.tolist(), sequence.xyz, sequence.confidence, strict=True)
+    ]
+
+
+def test_the_service_is_ready_and_names_its_models(client: Client):
+    assert client.ready().ready
+    assert {model.task for model in client.models()} == {"signing", "gesture"}
+
+
+def test_a_streamed_clip_gives_the_events_of_the_posted_one(client: Client, book: LandmarkSequence, book_file: Path):
+    posted = client.clip(book_file)
+    with client.stream(aspect=book.aspect, scores=True) as stream:
+        for frame in _frames(book):
+            stream.send(frame)
+        summary = stream.stop()
+        messages = list(stream)
+    ended = [m for m in messages if isinstance(m, Event) and m.state == "end"]
+    assert posted.segments
+    assert sorted((e.model, e.label, e.start_s, e.end_s) for e in ended) == sorted(
+        (s.model, s.label, pytest.approx(s.start_s, abs=1e-3), pytest.approx(s.end_s, abs=1e-3))
+        for s in posted.segments
+    )
+    windows = {name: len(reading.windows) for name, reading in posted.models.items()}
+    assert windows == {name: sum(isinstance(m, Scores) and m.model == name for m in messages) for name in posted.models}
+    assert (summary.frames, summary.problems) == (len(book), 0)
+
+
+def test_the_async_client_gets_the_same_clip(address: str, client: Client, book_file: Path):
+    async def ask():
+        async with AsyncClient(address) as waiting:
+            return await waiting.clip(book_file, ["signing"])
+
+    assert asyncio.run(ask()) == client.clip(book_file, ["signing"])
+
+
+def test_pictures_come_back_as_landmarks(client: Client, clips: Path):
+    video = cv2.VideoCapture(str(clips / "asl_book.mkv"))
+    _, pixels = video.read()
+    video.release()
+    _, jpeg = cv2.imencode(".jpg", pixels)
+    with client.stream(landmarks=True) as stream:
+        seq = stream.send(Picture(0.0, jpeg.tobytes()))
+        found = next(m for m in stream if isinstance(m, Landmarks))
+        assert (found.frame.seq, found.frame.pose is not None) == (seq, True)
+        assert found.aspect == pytest.approx(640 / 480, abs=1e-3)
+        stream.stop()
+
+
+def test_refusals_are_raised_as_their_twins(client: Client, tmp_path: Path):
+    letter = tmp_path / "letter.txt"
+    letter.write_text("Dear service, there are no hands in here.")
+    with pytest.raises(UnsupportedMedia):
+        client.clip(letter)
+    broken = tmp_path / "broken.mkv"
+    broken.write_bytes(b"\x1a\x45\xdf\xa3" + bytes(2000))
+    with pytest.raises(NotAVideo):
+        client.clip(broken)
+    with pytest.raises(UnknownModel), client.stream(["nosuch"]):
+        pass
+
+
+def test_every_code_of_the_service_has_a_twin():
+    def below(kind: type[Exception]) -> Iterator[type[Exception]]:
+        yield kind
+        for inner in kind.__subclasses__():
+            yield from below(inner)
+
+    problems = [problem_of(kind("")) for root in (SignstreamError, LandmarkError) for kind in below(root)]
+    assert {problem.code for problem in problems if problem} == set(ProblemError.twins)
+
+
+def test_the_command_prints_segments(address: str, book_file: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["landmarks", str(book_file), "--url", address]) == FINE
+    assert "model" in capsys.readouterr().out
+    assert main(["landmarks", str(book_file), "--url", address, "--json", "--models", "signing"]) == FINE
+    told = json.loads(capsys.readouterr().out)
+    assert list(told["models"]) == ["signing"]
+
+
+def test_the_command_tells_a_refusal(address: str, book_file: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["video", str(book_file), "--url", address, "--models", "nosuch"]) == REFUSED
+    assert "no model nosuch" in capsys.readouterr().err
