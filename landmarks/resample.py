@@ -75,5 +75,7 @@ class Resampler:
 def _between(before: NDArray[np.float32], after: NDArray[np.float32], share: float) -> NDArray[np.float32]:
     """`share` of the way from one frame to the next; the nearer one where either has NaN."""
     mixed = before + np.float32(share) * (after - before)
-    nearer = after if share >= 0.5 else before
-    return np.where(np.isnan(mixed), nearer, mixed)
+    unknown = np.isnan(mixed)
+    if unknown.any():
+        mixed[unknown] = (after if share >= 0.5 else before)[unknown]
+    return mixed

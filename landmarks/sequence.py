@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -155,4 +156,9 @@ class LandmarkSequence:
 
 def square(xyz: NDArray[np.float32], aspect: float) -> NDArray[np.float32]:
     """(..., 3) picture shares -> units of the picture's height; x and z grow by width / height."""
-    return xyz * np.array([aspect, 1.0, aspect], dtype=np.float32)
+    return xyz * _growth(aspect)
+
+
+@lru_cache(maxsize=64)
+def _growth(aspect: float) -> NDArray[np.float32]:
+    return np.array([aspect, 1.0, aspect], dtype=np.float32)

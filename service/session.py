@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,8 +77,7 @@ class Session:
         if not math.isfinite(frame.at_s) or frame.at_s <= self._last_s:
             raise TimeError(f"at_s must be finite and grow from frame to frame: {frame.at_s} came after {self._last_s}")
         self._last_s = frame.at_s
-        xyz = square(frame.xyz, self.aspect)
-        return [ready for track in self._tracks.values() for ready in track.take(frame.at_s, xyz)]
+        return [ready for track in self._tracks.values() for ready in track.take(frame, self.aspect)]
 
     def finish(self) -> list[Ready]:
         """The windows that speak of the stream's last moments, with nothing seen after its last frame."""
@@ -95,8 +95,11 @@ class Session:
         """`take` and `settle` in one: the events that follow from this frame."""
         return [event for scored in self.judge(self.take(frame)) for event in self.settle(scored)]
 
-    def judge(self, windows: Iterable[Ready], batch: int = 16) -> list[Scored]:
-        """Windows with their probabilities, in order; `batch` windows of a model in one run."""
+    def judge(self, windows: Iterable[Ready], batch: int = 4) -> list[Scored]:
+        """Windows with their probabilities, in order; `batch` windows of a model in one run.
+
+        More than a few at once are slower per window on a CPU, whose caches they fall out of.
+        """
         ordered = list(windows)
         said: dict[int, NDArray[np.float32]] = {}
         for name, engine in self._engines.items():
@@ -135,15 +138,15 @@ class _Track:
         """How many frames the moment that a window speaks of lies behind its newest."""
         return round((1 - self.manifest.centre) * (self.manifest.window_frames - 1))
 
-    def take(self, at_s: float, xyz: NDArray[np.float32]) -> list[Ready]:
+    def take(self, frame: Frame, aspect: float) -> list[Ready]:
         ready: list[Ready] = []
-        for frame in self.resampler.push(at_s, xyz[self.joints]):
-            if frame.fresh:
+        for even in self.resampler.push(frame.at_s, square(frame.xyz[self.joints], aspect)):
+            if even.fresh:
                 ready += self.finish()
                 self.window.clear()
-                self.fresh, self.first_s = True, frame.at_s
-            self.last_s = frame.at_s
-            ready += self._push(frame.values, frame.at_s)
+                self.fresh, self.first_s = True, even.at_s
+            self.last_s = even.at_s
+            ready += self._push(even.values, even.at_s)
         return ready
 
     def finish(self) -> list[Ready]:
@@ -175,10 +178,20 @@ class _Track:
         return before + self.decoder.push(window.at_s, scored.probabilities.tolist(), window.end_s)
 
 
-def replay(session: Session, sequence: LandmarkSequence) -> tuple[list[Scored], list[Event]]:
-    """A whole clip through a session: every judged window, every event. Offline is online, all at once."""
-    clip = sequence.pick(HOLISTIC_75)
-    windows = [ready for at_s, xyz in clip for ready in session.take(Frame(at_s, xyz))]
-    scored = session.judge([*windows, *session.finish()])
+def replay(session: Session, sequence: LandmarkSequence, ahead: int = 32) -> tuple[list[Scored], list[Event]]:
+    """A whole clip through a session: every judged window, every event. Offline is online, all at once.
+
+    ahead: while the models judge this many windows, the next ones are made.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="judge") as judging:
+        parts: list[Future[list[Scored]]] = []
+        windows: list[Ready] = []
+        for at_s, xyz in sequence.pick(HOLISTIC_75):
+            windows += session.take(Frame(at_s, xyz))
+            if len(windows) >= ahead:
+                parts.append(judging.submit(session.judge, windows))
+                windows = []
+        parts.append(judging.submit(session.judge, [*windows, *session.finish()]))
+        scored = [one for part in parts for one in part.result()]
     events = [event for one in scored for event in session.settle(one)]
     return scored, events + session.close()

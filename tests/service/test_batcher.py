@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 import threading
 
 import numpy as np
@@ -56,7 +57,7 @@ def run(engine, work, max_batch=8, max_pending=100):
 def test_batch_sizes_double_up_to_the_largest(largest):
     sizes = batch_sizes(largest)
     assert (sizes[0], sizes[-1]) == (1, largest)
-    assert all(after <= 2 * before for before, after in zip(sizes, sizes[1:], strict=False))
+    assert all(after <= 2 * before for before, after in itertools.pairwise(sizes))
 
 
 def test_every_size_is_run_before_the_first_window():

@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -104,7 +106,7 @@ def test_events_never_overlap_and_every_start_has_its_end(probabilities, min_dur
     for event in ends:
         assert event.end_s - event.start_s >= min_duration_s - 1e-5
         assert event.confidence >= 0.6
-    for before, after in zip(ends, ends[1:], strict=False):
+    for before, after in itertools.pairwise(ends):
         assert after.start_s >= before.end_s
 
 

@@ -1,0 +1,26 @@
+"""`python -m bench NAME`: one measurement, one table."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from bench import clips, extraction, live
+
+BENCHES = {"extraction": extraction, "clips": clips, "live": live}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns 1 where a measurement misses its target."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description="What we claim about speed, measured.")
+    commands = parser.add_subparsers(required=True, metavar="NAME")
+    for name, bench in BENCHES.items():
+        command = commands.add_parser(name, help=bench.__doc__, description=bench.__doc__)
+        bench.arguments(command)
+        command.set_defaults(run=bench.run)
+    options = parser.parse_args(arguments)
+    return options.run(options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
