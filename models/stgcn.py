@@ -25,7 +25,8 @@ class Config:
     labels: outputs. fps: frames per second of its input.
     widths, strides: channels out of each block, and how many of its frames a block steps over.
     kernel: frames that a temporal convolution sees; odd. dropout: in each block after the first, and before the head.
-    partition: see models.graph. axes: 3 takes z too, 2 does not.
+    partition: see models.graph. axes: 3 takes z too, 2 does not;
+    hand_depth: z within the hands all the same.
     """
 
     labels: int
@@ -36,6 +37,7 @@ class Config:
     dropout: float = 0.2
     partition: str = "spatial"
     axes: int = 3
+    hand_depth: bool = False
 
     def __post_init__(self) -> None:
         if len(self.widths) != len(self.strides) or not self.widths:
@@ -105,7 +107,7 @@ class STGCN(Network):
         self.layout, self.config = layout, config
         links = torch.from_numpy(adjacency(layout, config.partition))  # (K, V, V)
         parts = _parts(layout)  # (P, V)
-        self.normalise = Normalise(layout, config.fps, config.axes)
+        self.normalise = Normalise(layout, config.fps, config.axes, config.hand_depth)
         self.scale = nn.BatchNorm1d(self.normalise.channels * len(layout))
         blocks, channels = [], self.normalise.channels
         for i, (width, stride) in enumerate(zip(config.widths, config.strides, strict=True)):

@@ -1,4 +1,4 @@
-"""`python -m training fit RECIPE` and `python -m training evaluate RUN_OR_ONNX`."""
+"""`python -m training fit RECIPE`, `evaluate RUN_OR_ONNX` and `replay ONNX LANDMARKS...`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import json
 import sys
 from pathlib import Path
 
-from landmarks import LandmarkError
+import numpy as np
+
+from landmarks import LandmarkError, formats
 from training import checkpoint, config, trainer
 from training.evaluate import make_bench, measure, of_network, of_onnx
+from training.replay import replay
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,11 +26,14 @@ def main(arguments: list[str] | None = None) -> int:
     evaluate = commands.add_parser("evaluate", help="measure a run, or a shipped .onnx through onnxruntime")
     evaluate.add_argument("model", type=Path, help="folder of a run, or a .onnx file")
     evaluate.add_argument("--recipe", type=Path, help="whose data and persons (default: the model's own)")
+    again = commands.add_parser("replay", help="landmark files through a shipped .onnx, as live streams")
+    again.add_argument("model", type=Path, help=".onnx file")
+    again.add_argument("files", type=Path, nargs="+", help="as `python -m landmarks extract` writes them")
     for command in (fit, evaluate):
         command.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", dest="overrides")
     options = parser.parse_args(arguments)
     try:
-        return _fit(options) if options.command == "fit" else _evaluate(options)
+        return {"fit": _fit, "evaluate": _evaluate, "replay": _replay}[options.command](options)
     except (ValueError, LandmarkError, FileNotFoundError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 2
@@ -60,6 +66,24 @@ def _evaluate(options: argparse.Namespace) -> int:
             )
     figures = measure(predict, make_bench(recipe), manifest.decoding.start_above)
     print(json.dumps({name: round(value, 6) for name, value in figures.items()}, indent=1))
+    return 0
+
+
+def _replay(options: argparse.Namespace) -> int:
+    predict, manifest = of_onnx(options.model)
+    none, limit = manifest.labels.index(manifest.background), manifest.decoding.start_above
+    print(f"windows whose label reaches {limit:g}: seconds, label, highest probability")
+    for path in options.files:
+        said = replay(formats.read(path.read_bytes()), predict, manifest)
+        loudest = np.delete(said.probabilities, none, axis=1).max(axis=1, initial=0.0)
+        over = [
+            f"{at_s:.1f} {manifest.labels[int(np.where(np.arange(len(row)) == none, -1, row).argmax())]} {row_max:.2f}"
+            for at_s, row, row_max in zip(said.at_s, said.probabilities, loudest, strict=True)
+            if row_max >= limit
+        ]
+        print(f"{path.name}: {len(over)} of {len(loudest)}, highest {loudest.max(initial=0.0):.2f}")
+        for line in over:
+            print(f"  {line}")
     return 0
 
 

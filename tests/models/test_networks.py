@@ -135,5 +135,6 @@ def test_normalise_gives_shoulder_widths_and_what_was_seen():
     assert features[2:4].abs().max() == 0, "the pose's wrist is no joint of a hand"
     torch.testing.assert_close(features[4:6], torch.tensor([[0.0, 0.0], [0.0, 7.5]]))  # one width a frame at 15 fps
     assert features[6].tolist() == [1, 1]
+    assert Normalise(SIGN_27, fps=15.0, axes=2, hand_depth=True)(xyz).shape[1] == 8
     nose = normalise(xyz)[0, :, :, 0]
     assert nose.abs().max() == 0

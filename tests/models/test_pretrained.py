@@ -1,0 +1,87 @@
+"""The shipped artefacts: what they say of themselves is what they are."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from export import parity
+from landmarks import HOLISTIC_75, find_layout
+from models import NETWORKS
+from training import config
+from training.__main__ import main
+from training.evaluate import make_bench, of_onnx
+
+PRETRAINED = Path(__file__).parents[2] / "models" / "pretrained"
+CONFIGS = Path(config.__file__).parent / "configs"
+every_model = pytest.mark.parametrize("path", sorted(PRETRAINED.glob("*.onnx")), ids=lambda path: path.stem)
+
+
+def test_both_models_are_there():
+    assert {path.stem for path in PRETRAINED.glob("*.onnx")} >= {"signing", "signs"}
+
+
+@every_model
+def test_a_model_is_what_its_recipe_says(path):
+    _, manifest = of_onnx(path)
+    recipe = config.load(CONFIGS / f"{path.stem}.toml")
+    assert manifest.name == recipe.name == path.stem
+    assert manifest.task == recipe.task
+    assert (manifest.window_frames, manifest.fps, manifest.stride_frames, manifest.centre) == (
+        recipe.window.frames,
+        recipe.window.fps,
+        recipe.window.stride,
+        recipe.window.centre,
+    )
+    assert manifest.network in NETWORKS
+    assert manifest.joints == find_layout(manifest.layout).joints
+    assert len(HOLISTIC_75.indices(*manifest.joints)) == len(manifest.joints)
+    assert manifest.licence == recipe.card.licence
+    assert manifest.sources == recipe.card.sources
+    assert path.stat().st_size < 5_000_000
+
+
+@every_model
+def test_a_model_answers_any_window_with_probabilities(path):
+    predict, manifest = of_onnx(path)
+    for batch in (1, 4):
+        for windows in parity.inputs(manifest.window_frames, len(manifest.joints), batch).values():
+            said = predict(windows)
+            assert said.shape == (batch, len(manifest.labels))
+            np.testing.assert_allclose(said.sum(axis=1), 1, atol=1e-5)
+
+
+@every_model
+def test_a_model_is_silent_while_nobody_is_seen(path):
+    predict, manifest = of_onnx(path)
+    said = predict(np.full((1, manifest.window_frames, len(manifest.joints), 3), np.nan, np.float32))[0]
+    assert said.argmax() == manifest.labels.index(manifest.background)
+
+
+@every_model
+def test_the_card_quotes_the_measured_figures_and_the_commands(path):
+    _, manifest = of_onnx(path)
+    card = path.with_suffix(".md").read_text()
+    for name in ("accuracy", "accuracy_hands_visible", "f1_hands_visible", "pr_auc_hands_visible", "accuracy_words"):
+        if name in manifest.metrics:
+            assert f"{manifest.metrics[name]:.3f}" in card, name
+    assert f"{manifest.decoding.start_above:g}" in card
+    for command in ("training fit", "export", "training evaluate"):
+        assert f"python -m {command}" in card
+
+
+@pytest.mark.slow
+@every_model
+def test_evaluating_the_shipped_file_gives_the_figures_it_carries(path, data, capsys):
+    _, manifest = of_onnx(path)
+    assert main(["evaluate", str(path), "--set", f"data.folder={data}"]) == 0
+    assert json.loads(capsys.readouterr().out) == pytest.approx(manifest.metrics, abs=2e-3)
+
+
+@pytest.mark.slow
+@every_model
+def test_nobody_tested_was_trained_on(path, data):
+    bench = make_bench(config.load(CONFIGS / f"{path.stem}.toml", (f"data.folder={data}",)))
+    trained = {clip.person for clip in (*bench.split.train, *bench.split.validation)}
+    assert not trained & set(bench.test.person.tolist())
