@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from signstream_client import show
-from signstream_client.client import Client
+from signstream_client.client import Client, Stream
 from signstream_client.errors import NoServer, SignstreamError
+from signstream_client.frame import Picture
 from signstream_client.live import LivePictures
 from signstream_client.messages import Message
 from signstream_client.pictures import NoCamera, Webcam
@@ -50,12 +52,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     webcam = commands.add_parser("webcam", parents=[shared], help="print events as the camera sees them; Ctrl-C ends")
-    webcam.add_argument("--camera", type=int, default=0, metavar="N", help="which one (0)")
+    webcam.add_argument(
+        "--camera", type=_camera, default=0, metavar="N", help="its number (0), or a device or address OpenCV opens"
+    )
     for command, what in (("video", "video file"), ("landmarks", "landmark file: npz, MediaPipe JSON or CSV")):
         commands.add_parser(command, parents=[shared], help=f"print what is in a {what}").add_argument(
             "file", type=Path, metavar="FILE"
         )
     return parser
+
+
+def _camera(text: str) -> int | str:
+    return int(text) if text.isdecimal() else text
 
 
 def _ask(client: Client, given: argparse.Namespace) -> int:
@@ -68,17 +76,22 @@ def _watch(client: Client, given: argparse.Namespace) -> int:
     with Webcam(given.camera) as webcam, client.stream(given.models, landmarks=True) as stream:
         names = ", ".join(model.name for model in stream.ready.models)
         print(f"watching camera {given.camera} with {names}; Ctrl-C ends", file=sys.stderr)
-        live = LivePictures(stream)
-        try:
-            for message in live.run(webcam):
-                _print(message, given.json)
-        except KeyboardInterrupt:
-            pass
-        stream.stop()
-        for message in stream:
-            _print(message, given.json)
-        print(f"{live.sent} pictures sent, {live.skipped} skipped while the service was busy", file=sys.stderr)
+        watch(stream, webcam, given.json)
     return FINE
+
+
+def watch(stream: Stream, pictures: Iterable[Picture], as_json: bool) -> None:
+    """Print what is said of the pictures until they end or Ctrl-C is pressed, then the summary."""
+    live = LivePictures(stream)
+    try:
+        for message in live.run(pictures):
+            _print(message, as_json)
+    except KeyboardInterrupt:
+        pass
+    stream.stop()
+    for message in stream:
+        _print(message, as_json)
+    print(f"{live.sent} pictures sent, {live.skipped} skipped while the service was busy", file=sys.stderr)
 
 
 def _print(message: Message, as_json: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -96,9 +96,11 @@ class Client:
     ) -> Iterator[Stream]:
         """An open stream, ready for frames; arguments as in `StreamProtocol`. Leaving the block hangs up."""
         protocol = StreamProtocol(models, aspect=aspect, scores=scores, landmarks=landmarks, float16=float16)
-        with own_errors(self.url):
-            opening = connect(rest.socket_url(self.url), open_timeout=CONNECT_S, max_queue=MAX_UNREAD, max_size=None)
-        with opening as socket:
+        with ExitStack() as hanging_up:
+            with own_errors(self.url):
+                address = rest.socket_url(self.url)
+                opening = connect(address, open_timeout=CONNECT_S, max_queue=MAX_UNREAD, max_size=None)
+                socket = hanging_up.enter_context(opening)
             stream = Stream(socket, protocol, self.timeout_s)
             stream.open()
             yield stream

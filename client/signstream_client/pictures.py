@@ -20,20 +20,21 @@ class NoCamera(SignstreamError):
 class Webcam:
     """A camera, read with OpenCV: iterate for JPEG pictures stamped with seconds since the first one.
 
-    number: which camera, 0 the first. width: asked of it, in pixels. quality: of the JPEG, 1 to 100.
+    camera: its number, 0 the first, or a device or address that OpenCV opens.
+    width: asked of it, in pixels. quality: of the JPEG, 1 to 100.
     Raises NoCamera, which says the way out.
     """
 
-    def __init__(self, number: int = 0, *, width: int = 640, quality: int = 80) -> None:
+    def __init__(self, camera: int | str = 0, *, width: int = 640, quality: int = 80) -> None:
         try:
             import cv2
         except ImportError as error:
             raise NoCamera(f"reading a camera takes OpenCV: {OPENCV_LINE}") from error
         self._cv2: Any = cv2
         self._quality = quality
-        self._camera: Any = cv2.VideoCapture(number)
+        self._camera: Any = cv2.VideoCapture(camera)
         if not self._camera.isOpened():
-            raise NoCamera(f"no camera {number}: is one connected, free, and are you allowed to read it (group video)?")
+            raise NoCamera(f"no camera {camera}: is one connected, free, and are you allowed to read it (group video)?")
         self._camera.set(cv2.CAP_PROP_FRAME_WIDTH, width)
 
     def __enter__(self) -> Webcam:

@@ -5,7 +5,7 @@ import json
 import sys
 
 from signstream_client import Client, Landmarks, Picture
-from signstream_client.__main__ import MISUSED, NO_SERVER, REFUSED, main
+from signstream_client.__main__ import MISUSED, NO_SERVER, REFUSED, main, watch
 from signstream_client.clip import Clip
 from signstream_client.fields import Fields
 from signstream_client.live import IN_FLIGHT, LivePictures
@@ -100,3 +100,20 @@ def test_a_receipt_makes_room_for_the_next_picture():
         list(live.run([next(camera)]))
         assert live.sent == IN_FLIGHT + 1
         stream.stop()
+
+
+def test_ctrl_c_ends_with_what_was_open_and_the_summary(capsys):
+    def camera():
+        yield Picture(0.0, b"jpeg")
+        raise KeyboardInterrupt
+
+    service = ScriptedService([answers.READY], [[answers.EVENT]], [answers.ENDED, answers.SUMMARY])
+    with serving(service) as url, Client(url) as client, client.stream(landmarks=True) as stream:
+        watch(stream, camera(), as_json=False)
+    told = capsys.readouterr()
+    assert told.out.splitlines() == [
+        "    0.10 s  signing: signing ...",
+        "    1.00 s  signing: signing 0.10 to 0.80 s, 0.90",
+        "5 frames, 0 dropped, 0 problems; events: signing 1",
+    ]
+    assert "1 pictures sent, 0 skipped" in told.err

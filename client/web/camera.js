@@ -13,9 +13,13 @@ export class NoCamera extends Error {
 
 /** One camera shown in a video element. */
 export class Camera {
-  /** @param {HTMLVideoElement} video */
-  constructor(video) {
+  /**
+   * @param {HTMLVideoElement} video
+   * @param {function()} lost called when the camera is unplugged or taken away
+   */
+  constructor(video, lost) {
     this.video = video;
+    this.lost = lost;
     this.canvas = document.createElement("canvas");
     this.media = null;
   }
@@ -34,6 +38,7 @@ export class Camera {
     } catch (error) {
       throw explained(error);
     }
+    for (const track of this.media.getTracks()) track.addEventListener("ended", () => this.lost());
     this.video.srcObject = this.media;
     await this.video.play();
     const scale = Math.min(1, WIDTH / this.video.videoWidth);
@@ -62,7 +67,6 @@ export class Camera {
   /** The picture of this moment, to be sent and to be shown. @returns {Promise<{jpeg: Blob, bitmap: ImageBitmap}>} */
   async take() {
     this.pen.drawImage(this.video, 0, 0, this.canvas.width, this.canvas.height);
-    // Both start from the canvas as it is now; a later picture may not slip in between.
     const shown = createImageBitmap(this.canvas);
     const jpeg = await new Promise((done) => this.canvas.toBlob(done, "image/jpeg", QUALITY));
     return { jpeg, bitmap: await shown };

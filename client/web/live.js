@@ -25,7 +25,7 @@ export class Live {
     this.stage = byId("stage");
     this.button = byId("start");
     this.problem = byId("live-problem");
-    this.camera = new Camera(byId("video"));
+    this.camera = new Camera(byId("video"), () => this.#cameraLost());
     this.skeleton = new Skeleton(byId("skeleton"));
     this.pulse = new Pulse(byId("rate"), byId("trip"), byId("skipped"));
     this.events = new EventList(byId("events"), byId("no-events"), byId("event-count"));
@@ -155,6 +155,11 @@ export class Live {
     this.button.textContent = words;
     this.button.setAttribute("aria-pressed", String(Boolean(this.stream)));
     this.button.disabled = false;
+  }
+
+  #cameraLost() {
+    showProblem(this.problem, { title: "The camera is gone", detail: "Connect it again, or allow it, and start again." });
+    if (this.stream) this.stop();
   }
 
   #state(state) {

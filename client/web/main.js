@@ -7,6 +7,8 @@ import { showProblem } from "./problem.js";
 import { Refused, fetchModels } from "./service.js";
 import { Upload } from "./upload.js";
 
+const WARMING_MS = 1000;
+
 const connectionElement = document.getElementById("connection");
 
 function connection(state, words) {
@@ -22,8 +24,21 @@ onScheme(() => {
   upload.redraw();
 });
 
+/** The models, as soon as the service is warm. */
+async function warmModels() {
+  for (;;) {
+    try {
+      return await fetchModels();
+    } catch (error) {
+      if (!(error instanceof Refused) || error.problem.code !== "not-ready") throw error;
+      connection("asking", "warming up");
+      await new Promise((done) => setTimeout(done, WARMING_MS));
+    }
+  }
+}
+
 try {
-  choice.show(await fetchModels());
+  choice.show(await warmModels());
   connection("ready", "ready");
 } catch (error) {
   if (!(error instanceof Refused)) throw error;

@@ -24,7 +24,7 @@ export class Stream {
     this.seq = 0;
     this.skipped = 0;
     this.underWay = new Map();
-    this.encoding = 0;
+    this.taking = false;
     this.lastProblem = null;
     this.stopping = false;
     this.started = false;
@@ -43,14 +43,15 @@ export class Stream {
    */
   async offer(atS, take) {
     if (!this.started || this.stopping) return;
-    if (this.underWay.size + this.encoding >= IN_FLIGHT) {
+    // One at a time is encoded, so that none overtakes another and time grows from frame to frame.
+    if (this.taking || this.underWay.size >= IN_FLIGHT) {
       this.skipped += 1;
       return;
     }
-    this.encoding += 1;
+    this.taking = true;
     const takenMs = performance.now();
     const { jpeg, bitmap } = await take();
-    this.encoding -= 1;
+    this.taking = false;
     if (!jpeg || this.stopping || this.socket.readyState !== WebSocket.OPEN) return;
     this.underWay.set(this.seq, { takenMs, bitmap });
     this.socket.send(pictureFrame(this.seq, atS, jpeg));

@@ -127,3 +127,15 @@ def test_the_command_prints_segments(address: str, book_file: Path, capsys: pyte
 def test_the_command_tells_a_refusal(address: str, book_file: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["video", str(book_file), "--url", address, "--models", "nosuch"]) == REFUSED
     assert "no model nosuch" in capsys.readouterr().err
+
+
+def test_the_command_watches_whatever_opencv_opens_as_a_camera(
+    address: str, clips: Path, capsys: pytest.CaptureFixture[str]
+):
+    clip = clips / "asl_book.mkv"
+    assert main(["webcam", "--camera", str(clip), "--url", address, "--json"]) == FINE
+    told = capsys.readouterr()
+    summary = json.loads(told.out.splitlines()[-1])
+    assert summary["type"] == "summary"
+    assert summary["frames"] > 0
+    assert f"watching camera {clip}" in told.err

@@ -26,6 +26,7 @@ def test_a_signing_clip_gives_a_signing_event(visit: Visiting, clips: Path, sign
     one.wait_until("Number(page.landmarks) > 10")
     expect(row.first).to_contain_text(re.compile(r"\d+\.\d\d s"))
     expect(one.page.locator("#connection")).to_have_text("live")
+    expect(one.page.locator("#live-problem")).to_be_hidden()
 
 
 def test_the_flag_is_up_while_an_event_is_open(visit: Visiting, clips: Path):
@@ -44,6 +45,7 @@ def test_a_clip_without_signing_gives_no_signing_event(visit: Visiting, clips: P
     assert int(state["landmarks"]) > 10
     assert one.page.locator(f"#events tr[data-label='{signing_label}']").count() == 0
     assert state["signing"] == "false"
+    expect(one.page.locator("#live-problem")).to_be_hidden()
 
 
 def test_stopping_ends_what_is_open_and_starting_again_works(visit: Visiting, clips: Path):
