@@ -10,7 +10,7 @@ from typing import Any
 from signstream_client.errors import SignstreamError
 from signstream_client.frame import Picture
 
-OPENCV_LINE = "pip install 'signstream-client[webcam]'"
+OPENCV_LINE = "pip install opencv-python"
 
 
 class NoCamera(SignstreamError):
