@@ -90,7 +90,8 @@ def _batches(landmarks: NDArray[np.float32], batch: int) -> list[NDArray[np.floa
 def measure(predict: Predict, bench: Bench, threshold: float) -> dict[str, float]:
     """Every figure of the card: name -> value.
 
-    threshold: start_above of the manifest, chosen on the validation persons.
+    threshold: start_above of the manifest, chosen on the validation persons. Accuracy and F1 are those of the likelier
+    label; found_share and false_share those of windows that reach the threshold, where an event would start.
     """
     if isinstance(bench.task, Signing):
         return _signing(predict, bench, bench.task, threshold)
@@ -108,7 +109,7 @@ def _signing(predict: Predict, bench: Bench, task: Signing, threshold: float) ->
     figures = {"windows": float(len(test)), "signing_share": float(test.truth.mean())}
     visible = test.hands >= 0.5
     predictors = {
-        "": (scores, threshold),
+        "": (scores, 0.5),
         "baseline_hand_": (test.hands, 0.5),
         "baseline_motion_": (motion, motion_threshold),
     }
@@ -119,11 +120,12 @@ def _signing(predict: Predict, bench: Bench, task: Signing, threshold: float) ->
     visible_test, visible_scores = test[visible], scores[visible]
     figures["windows_hands_visible"] = float(len(visible_test))
     figures["signing_share_hands_visible"] = float(visible_test.truth.mean())
-    negatives = visible_scores[visible_test.truth == 0]
-    figures["false_share_hands_visible"] = float((negatives >= threshold).mean()) if len(negatives) else 0.0
-    for name in ("accuracy", "f1", "pr_auc"):
+    fires, signs = visible_scores >= threshold, visible_test.truth == 1
+    figures["found_share_hands_visible"] = float(fires[signs].mean()) if signs.any() else 0.0
+    figures["false_share_hands_visible"] = float(fires[~signs].mean()) if not signs.all() else 0.0
+    for name in ("accuracy", "balanced_accuracy", "f1", "pr_auc", "roc_auc"):
         low, high = metrics.interval(
-            lambda at, name=name: metrics.binary(visible_scores[at], visible_test.truth[at], threshold)[name],
+            lambda at, name=name: metrics.binary(visible_scores[at], visible_test.truth[at], 0.5)[name],
             visible_test.take,
         )
         figures[f"{name}_hands_visible_low"], figures[f"{name}_hands_visible_high"] = low, high

@@ -9,11 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torchmetrics.functional.classification import (
     binary_accuracy,
+    binary_auroc,
     binary_average_precision,
     binary_f1_score,
     multiclass_accuracy,
     multiclass_average_precision,
     multiclass_f1_score,
+    multiclass_recall,
 )
 
 Scores = NDArray[np.floating]
@@ -21,24 +23,29 @@ Truth = NDArray[np.intp]
 
 
 def binary(scores: Scores, truth: Truth, threshold: float) -> dict[str, float]:
-    """accuracy, f1 at a threshold, and pr_auc (average precision).
+    """accuracy, balanced_accuracy and f1 at a threshold; pr_auc (average precision) and roc_auc over all of them.
 
     scores: (N,), higher is more likely 1; any unit. truth: (N,) of 0 and 1.
     """
     chosen, target = torch.from_numpy((scores >= threshold).astype(np.int64)), torch.from_numpy(truth)
     return {
         "accuracy": float(binary_accuracy(chosen, target)),
+        "balanced_accuracy": float(multiclass_recall(chosen, target, 2, average="macro")),
         "f1": float(binary_f1_score(chosen, target)),
         "pr_auc": average_precision(scores, truth),
+        "roc_auc": float(binary_auroc(_ranks(scores), target)),
     }
 
 
 def average_precision(scores: Scores, truth: Truth) -> float:
     """Area under precision over recall, for scores (N,) in any unit."""
-    # Ranks in 0..1: torchmetrics takes scores outside of that for logits.
+    return float(binary_average_precision(_ranks(scores), torch.from_numpy(truth)))
+
+
+def _ranks(scores: Scores) -> torch.Tensor:
+    """In 0..1, for torchmetrics takes scores outside of that for logits."""
     _, ranks = np.unique(scores, return_inverse=True)
-    ranks = torch.from_numpy(ranks / max(1, ranks.max())).float()
-    return float(binary_average_precision(ranks, torch.from_numpy(truth)))
+    return torch.from_numpy(ranks / max(1, ranks.max())).float()
 
 
 def multiclass(probabilities: Scores, truth: Truth) -> dict[str, float]:

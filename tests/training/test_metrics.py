@@ -9,6 +9,8 @@ def test_binary_figures_of_a_small_case():
     figures = metrics.binary(scores, truth, 0.75)
     assert figures["accuracy"] == pytest.approx(0.5)
     assert figures["f1"] == pytest.approx(0.5)
+    assert figures["balanced_accuracy"] == pytest.approx(0.5)
+    assert figures["roc_auc"] == pytest.approx(0.75)
     assert figures["pr_auc"] == pytest.approx((1 + 2 / 3) / 2)
 
 
