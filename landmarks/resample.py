@@ -58,7 +58,7 @@ class Resampler:
         if not math.isfinite(at_s):
             raise TimeError(f"at_s must be a finite number of seconds, got {at_s}")
         if at_s <= self._last_s:
-            raise TimeError(f"at_s must grow from frame to frame: {at_s} came after {self._last_s}")
+            raise TimeError(f"at_s must grow from frame to frame: {at_s:.6g} came after {self._last_s:.6g}")
         before, before_s = self._last, self._last_s
         self._last, self._last_s = values, at_s
         if before is None or at_s - before_s > self.max_gap_s:

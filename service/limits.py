@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
 from service.errors import TooLarge
 
@@ -54,7 +55,10 @@ class PageHeaders:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on, adding the headers."""
+        """Pass on, adding the headers; a socket to an address that is none is refused."""
+        if scope["type"] == "websocket":
+            await WebSocketClose(1000, "no such address")(scope, receive, send)
+            return
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -75,7 +75,7 @@ class Session:
     def take(self, frame: Frame) -> list[Ready]:
         """The windows that this frame completes. Raises TimeError; the session then stands as before."""
         if not math.isfinite(frame.at_s) or frame.at_s <= self._last_s:
-            raise TimeError(f"at_s must be finite and grow from frame to frame: {frame.at_s} came after {self._last_s}")
+            raise TimeError(f"at_s must be finite and grow from frame to frame: {frame.at_s:.6g} came after {self._last_s:.6g}")
         self._last_s = frame.at_s
         return [ready for track in self._tracks.values() for ready in track.take(frame, self.aspect)]
 

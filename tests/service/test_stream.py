@@ -145,6 +145,11 @@ def engine(rule=right_hand_seen):
     return RuleEngine(manifest("signing", frames=4, fps=10), rule)
 
 
+def test_a_socket_to_a_wrong_address_is_refused(client):
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect("/v1/nothing"):
+        pass
+
+
 def test_too_many_problems_close_the_stream():
     with serving(engine(), max_problems=3) as strict:
         said, code = talk(strict, ["nope"] * 3)
