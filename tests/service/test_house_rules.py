@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -42,4 +43,11 @@ def test_an_impossible_setting_is_refused_in_words():
     done = python("-m", "service", "--port", "99999")
     assert done.returncode == 2
     assert "port" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_service_without_models_says_so_and_ends(tmp_path):
+    done = python("-m", "service", "--port", "0", env=os.environ | {"SIGNSTREAM_MODELS_DIR": str(tmp_path)})
+    assert done.returncode == 1
+    assert f"signstream cannot start: no *.onnx in {tmp_path}" in done.stderr
     assert "Traceback" not in done.stderr
