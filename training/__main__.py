@@ -11,7 +11,7 @@ import numpy as np
 
 from landmarks import LandmarkError, formats
 from training import checkpoint, config, trainer
-from training.evaluate import make_bench, measure, of_network, of_onnx
+from training.evaluate import make_bench, measure, milliseconds, of_network, of_onnx
 from training.replay import replay
 
 
@@ -26,6 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     evaluate = commands.add_parser("evaluate", help="measure a run, or a shipped .onnx through onnxruntime")
     evaluate.add_argument("model", type=Path, help="folder of a run, or a .onnx file")
     evaluate.add_argument("--recipe", type=Path, help="whose data and persons (default: the model's own)")
+    evaluate.add_argument("--time", action="store_true", help="say too how long a window takes on one thread")
     again = commands.add_parser("replay", help="landmark files through a shipped .onnx, as live streams")
     again.add_argument("model", type=Path, help=".onnx file")
     again.add_argument("files", type=Path, nargs="+", help="as `python -m landmarks extract` writes them")
@@ -59,11 +60,14 @@ def _evaluate(options: argparse.Namespace) -> int:
     else:
         saved = checkpoint.load(options.model)
         predict, manifest = of_network(saved.network()), saved.manifest
-        recipe = config.from_dict(saved.recipe)
-        if options.recipe or options.overrides:
-            recipe = config.load(
-                options.recipe or Path(__file__).parent / "configs" / f"{recipe.name}.toml", tuple(options.overrides)
-            )
+        recipe = (
+            config.load(options.recipe, tuple(options.overrides))
+            if options.recipe
+            else config.from_dict(saved.recipe, tuple(options.overrides))
+        )
+    if options.time:
+        median, slow = milliseconds(predict, manifest)
+        print(f"a window on one thread: median {median:.2f} ms, 90th percentile {slow:.2f} ms", file=sys.stderr)
     figures = measure(predict, make_bench(recipe), manifest.decoding.start_above)
     print(json.dumps({name: round(value, 6) for name, value in figures.items()}, indent=1))
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import tomllib
 import types
@@ -150,22 +151,12 @@ class Recipe:
         return dataclasses.asdict(self)
 
 
-def from_dict(raw: dict[str, Any]) -> Recipe:
-    """A recipe from plain values. Raises ConfigError, which names the key."""
-    return _build(Recipe, raw, "")
+def from_dict(raw: dict[str, Any], overrides: tuple[str, ...] = ()) -> Recipe:
+    """A recipe from plain values, with "section.key=value" put over it; values are TOML, or else plain text.
 
-
-def load(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
-    """A recipe from a TOML file, with "section.key=value" put over it; values are TOML, or else plain text.
-
-    Raises ConfigError, which names the key, for an unknown key, a wrong type or an impossible value.
+    Raises ConfigError, which names the key.
     """
-    try:
-        raw = tomllib.loads(path.read_text())
-    except FileNotFoundError as error:
-        raise ConfigError(f"there is no recipe {path}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from error
+    raw = copy.deepcopy(raw)
     for override in overrides:
         name, equals, value = override.partition("=")
         if not equals:
@@ -177,7 +168,21 @@ def load(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
             if not isinstance(place, dict):
                 raise ConfigError(f"{name}: {section} is no section")
         place[key] = _value(value.strip())
-    return from_dict(raw)
+    return _build(Recipe, raw, "")
+
+
+def load(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
+    """A recipe from a TOML file, with "section.key=value" put over it.
+
+    Raises ConfigError, which names the key, for an unknown key, a wrong type or an impossible value.
+    """
+    try:
+        raw = tomllib.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise ConfigError(f"there is no recipe {path}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+    return from_dict(raw, overrides)
 
 
 def _value(text: str) -> Any:

@@ -64,23 +64,26 @@ def multiclass(probabilities: Scores, truth: Truth) -> dict[str, float]:
     }
 
 
-def interval(
-    metric: Callable[[NDArray[np.intp]], float], takes: NDArray[np.str_], draws: int = 200, seed: int = 0
-) -> tuple[float, float]:
-    """95% bootstrap interval of a metric, takes drawn with replacement (windows of one take are not independent).
+def intervals(
+    measure: Callable[[NDArray[np.intp]], dict[str, float]], takes: NDArray[np.str_], draws: int = 200, seed: int = 0
+) -> dict[str, tuple[float, float]]:
+    """95% bootstrap intervals of figures, takes drawn with replacement (windows of one take are not independent).
 
-    metric: positions (M,) of windows -> its value. takes: (N,) the take of each window.
+    measure: positions (M,) of windows -> name and value of each figure. takes: (N,) the take of each window.
     """
     random = np.random.default_rng(seed)
     _, take = np.unique(takes, return_inverse=True)
     order = np.argsort(take, kind="stable")
     groups = np.split(order, np.cumsum(np.bincount(take))[:-1])
-    values = [
-        metric(np.concatenate([groups[i] for i in random.integers(len(groups), size=len(groups))]))
+    drawn = [
+        measure(np.concatenate([groups[i] for i in random.integers(len(groups), size=len(groups))]))
         for _ in range(draws)
     ]
-    low, high = np.percentile(values, [2.5, 97.5])
-    return float(low), float(high)
+    found = {}
+    for name in drawn[0]:
+        low, high = np.percentile([figures[name] for figures in drawn], [2.5, 97.5])
+        found[name] = (float(low), float(high))
+    return found
 
 
 def threshold_for(scores: Scores, truth: Truth, most_false: float) -> float:

@@ -30,11 +30,14 @@ def test_multiclass_figures_leave_out_labels_that_do_not_occur():
 
 def test_the_interval_draws_whole_takes():
     right = np.array([1.0] * 90 + [0.0] * 10)
-    of_one_take_each = metrics.interval(lambda at: right[at].mean(), np.arange(100).astype(str))
-    of_ten_takes = metrics.interval(lambda at: right[at].mean(), (np.arange(100) // 10).astype(str))
+
+    def interval(takes):
+        return metrics.intervals(lambda at: {"right": right[at].mean()}, takes.astype(str))["right"]
+
+    of_one_take_each, of_ten_takes = interval(np.arange(100)), interval(np.arange(100) // 10)
     assert of_one_take_each[0] < 0.9 < of_one_take_each[1]
     assert of_ten_takes[1] - of_ten_takes[0] > of_one_take_each[1] - of_one_take_each[0]
-    assert of_one_take_each == metrics.interval(lambda at: right[at].mean(), np.arange(100).astype(str))
+    assert of_one_take_each == interval(np.arange(100))
 
 
 def test_a_quiet_threshold_lets_through_no_more_than_its_share():
