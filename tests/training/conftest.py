@@ -29,9 +29,10 @@ def waving(random, frames):
     return values
 
 
-@pytest.fixture
-def tiny(tmp_path):
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
     """A data folder with asl-words of three persons: `wave` and `none`, 6 takes each."""
+    folder = tmp_path_factory.mktemp("data")
     random = np.random.default_rng(0)
     rows = [
         (maker(random, 20), label, person, take)
@@ -40,21 +41,21 @@ def tiny(tmp_path):
         for take in range(6)
     ]
     values, labels, persons, takes = zip(*rows, strict=True)
-    (tmp_path / "asl-words").mkdir()
+    (folder / "asl-words").mkdir()
     np.savez(
-        tmp_path / "asl-words" / "words.npz",
+        folder / "asl-words" / "words.npz",
         xyz=np.stack(values),
         label=np.array(labels),
         signer=np.array(persons),
         take=np.array(takes),
     )
-    return tmp_path
+    return folder
 
 
-@pytest.fixture
-def recipe_file(tiny, tmp_path):
+@pytest.fixture(scope="module")
+def recipe_file(tiny, tmp_path_factory):
     """A recipe for it that fits in a second or two."""
-    path = tmp_path / "tiny.toml"
+    path = tmp_path_factory.mktemp("recipe") / "tiny.toml"
     path.write_text(f"""
 name = "tiny"
 task = "signing"

@@ -9,7 +9,7 @@ from training.checkpoint import CheckpointError
 from training.splits import Overlap
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def saved(recipe_file):
     return trainer.fit(config.load(recipe_file))
 
