@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
         for chosen in [[engine] for engine in engines] + [list(engines)]:
             names = ",".join(engine.manifest.name for engine in chosen)
             session = Session(chosen, clip.aspect)
-            windows = [ready for at_s, xyz in clip for ready in session.take(Frame(at_s, xyz))] + session.finish()
+            windows = session.take_clip(clip) + session.finish()
             loops = [
                 (_bare(path), np.stack([w.landmarks for w in windows if w.model == engine.manifest.name]))
                 for path, engine in zip(paths, engines, strict=True)

@@ -1,5 +1,6 @@
 """What a body looks like to us: named joints, sequences of them, windows over them, files that hold them."""
 
+from landmarks.cutter import Cut, Cutter
 from landmarks.errors import (
     FormatError,
     LandmarkError,
@@ -25,6 +26,8 @@ __all__ = [
     "POSE_33",
     "SIGN_27",
     "UPPER_BODY",
+    "Cut",
+    "Cutter",
     "Decoding",
     "FormatError",
     "LandmarkError",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,20 +15,20 @@ _EARLY = 1e-6
 """Seconds by which a grid point may lie behind a frame and still count as on it."""
 
 
-@dataclass(frozen=True)
-class GridFrame:
-    """One frame on the even grid.
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Frames on the even grid, without a gap.
 
-    at_s: its time. values: (V, C), NaN where unseen. fresh: the first after a start or a gap.
+    at_s: (N,) their times. values: (N, V, C), NaN where unseen. fresh: the first of them begins a new grid.
     """
 
-    at_s: float
+    at_s: NDArray[np.float64]
     values: NDArray[np.float32]
     fresh: bool
 
 
 class Resampler:
-    """Push frames as they come, get frames `1 / fps` apart; one implementation for live and file.
+    """Push frames as they come, one or many at a time, get frames `1 / fps` apart.
 
     Between two frames a joint is interpolated linearly; where one of the two does not see it, the nearer
     frame decides, so a missing hand stays missing. A gap of more than `max_gap_s` is not bridged: the grid
@@ -41,41 +42,70 @@ class Resampler:
             raise ValueError(f"need fps > 0 and max_gap_s > 0, got {fps}, {max_gap_s}")
         self.fps = fps
         self.max_gap_s = max_gap_s
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget everything: the next frame starts a new grid, at any time."""
-        self._last: NDArray[np.float32] | None = None
+        self._last: NDArray[np.float32] | None = None  # (1, V, C)
         self._last_s = -math.inf
         self._origin_s = 0.0
         self._emitted = 0
 
-    def push(self, at_s: float, values: NDArray[np.float32]) -> list[GridFrame]:
-        """Take one frame (V, C) at `at_s` seconds; return the grid frames that it completes, oldest first.
+    def push(self, at_s: Sequence[float], values: NDArray[np.float32]) -> list[Run]:
+        """Take N frames (N, V, C) at `at_s` (N,) seconds; return the grid frames that they complete.
 
         Raises TimeError where time is not finite or does not move forward; the stream then stands as before.
         """
-        if not math.isfinite(at_s):
-            raise TimeError(f"at_s must be a finite number of seconds, got {at_s}")
-        if at_s <= self._last_s:
-            raise TimeError(f"at_s must grow from frame to frame: {at_s:.6g} came after {self._last_s:.6g}")
-        before, before_s = self._last, self._last_s
-        self._last, self._last_s = values, at_s
-        if before is None or at_s - before_s > self.max_gap_s:
-            self._origin_s, self._emitted = at_s, 1
-            return [GridFrame(at_s, np.array(values, dtype=np.float32), fresh=True)]
-        due: list[GridFrame] = []
-        while (grid_s := self._origin_s + self._emitted / self.fps) <= at_s + _EARLY:
-            share = min(1.0, (grid_s - before_s) / (at_s - before_s))
-            due.append(GridFrame(grid_s, _between(before, values, share), fresh=False))
-            self._emitted += 1
+        self._check(at_s)
+        runs: list[Run] = []
+        for first, end in self._unbroken(at_s):
+            times, frames = list(at_s[first:end]), values[first:end]
+            fresh = self._last is None or times[0] - self._last_s > self.max_gap_s
+            if fresh:
+                self._origin_s, self._emitted = times[0], 0
+            else:
+                times.insert(0, self._last_s)
+                frames = np.concatenate([self._last, frames]) if self._last is not None else frames
+            self._last, self._last_s = frames[-1:].copy(), times[-1]
+            due = self._due(times[-1])
+            if due:
+                grid = self._origin_s + np.arange(self._emitted, self._emitted + due) / self.fps
+                self._emitted += due
+                runs.append(Run(grid, _at(grid, np.array(times), frames), fresh))
+        return runs
+
+    def _check(self, at_s: Sequence[float]) -> None:
+        before_s = self._last_s
+        for now_s in at_s:
+            if not math.isfinite(now_s):
+                raise TimeError(f"at_s must be a finite number of seconds, got {now_s}")
+            if now_s <= before_s:
+                raise TimeError(f"at_s must grow from frame to frame: {now_s:.6g} came after {before_s:.6g}")
+            before_s = now_s
+
+    def _unbroken(self, at_s: Sequence[float]) -> Iterator[tuple[int, int]]:
+        """(first, end) of each stretch of frames without a gap."""
+        first = 0
+        for i in range(1, len(at_s)):
+            if at_s[i] - at_s[i - 1] > self.max_gap_s:
+                yield first, i
+                first = i
+        if len(at_s):
+            yield first, len(at_s)
+
+    def _due(self, until_s: float) -> int:
+        """How many grid points have come by that time."""
+        due = max(0, math.floor((until_s - self._origin_s) * self.fps) - self._emitted)
+        while self._origin_s + (self._emitted + due) / self.fps <= until_s + _EARLY:
+            due += 1
         return due
 
 
-def _between(before: NDArray[np.float32], after: NDArray[np.float32], share: float) -> NDArray[np.float32]:
-    """`share` of the way from one frame to the next; the nearer one where either has NaN."""
-    mixed = before + np.float32(share) * (after - before)
+def _at(grid: NDArray[np.float64], times: NDArray[np.float64], frames: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N, V, C) frames at grid times, which lie within `times` (M,)."""
+    after = np.searchsorted(times + _EARLY, grid)
+    before = np.maximum(after - 1, 0)
+    step = np.where(after > before, times[after] - times[before], 1.0)
+    share = np.minimum(1.0, (grid - times[before]) / step)[:, None, None]
+    earlier, later = frames[before], frames[after]
+    mixed = earlier + share.astype(np.float32) * (later - earlier)
     unknown = np.isnan(mixed)
     if unknown.any():
-        mixed[unknown] = (after if share >= 0.5 else before)[unknown]
+        np.copyto(mixed, np.where(share >= 0.5, later, earlier), where=unknown)
     return mixed

@@ -139,18 +139,10 @@ class LandmarkSequence:
         if not len(self):
             raise NoFrames("cannot resample a sequence without frames")
         values = np.concatenate([self.xyz, self.confidence[..., None]], axis=-1)
-        resampler = Resampler(fps, max_gap_s)
-        grid = [
-            frame
-            for at_s, frame_values in zip(self.at_s.tolist(), values, strict=True)
-            for frame in resampler.push(at_s, frame_values)
-        ]
-        stacked = np.stack([frame.values for frame in grid])
+        runs = Resampler(fps, max_gap_s).push(self.at_s.tolist(), values)
+        grid = np.concatenate([run.values for run in runs])
         return replace(
-            self,
-            xyz=stacked[..., :3],
-            confidence=stacked[..., 3],
-            at_s=np.array([frame.at_s for frame in grid]),
+            self, xyz=grid[..., :3], confidence=grid[..., 3], at_s=np.concatenate([run.at_s for run in runs])
         )
 
 

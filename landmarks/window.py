@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 class Window:
-    """Ring of the last T frames (V, C); frames that have not come yet are NaN, like joints not seen.
+    """Remembers T frames (V, C); frames that have not come yet are NaN, like joints not seen.
 
     frames: T. joints: V. channels: C.
     """
@@ -15,23 +15,19 @@ class Window:
     def __init__(self, frames: int, joints: int, channels: int = 3) -> None:
         if frames < 1:
             raise ValueError(f"a window holds at least 1 frame, got {frames}")
-        # Every frame is written twice, T apart, so that the last T always lie side by side.
-        self._ring = np.full((2 * frames, joints, channels), np.nan, dtype=np.float32)
-        self._frames = frames
-        self.pushed = 0
+        self._nothing = np.full((frames - 1, joints, channels), np.nan, dtype=np.float32)
+        self.clear()
 
-    def push(self, values: NDArray[np.float32]) -> None:
-        """Take one frame (V, C); the oldest falls out."""
-        slot = self.pushed % self._frames
-        self._ring[slot] = self._ring[slot + self._frames] = values
-        self.pushed += 1
-
-    def copy(self) -> NDArray[np.float32]:
-        """(T, V, C) the last T frames, oldest first; a copy, which later pushes leave alone."""
-        start = self.pushed % self._frames
-        return self._ring[start : start + self._frames].copy()
+    def push(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Take N frames (N, V, C); returns (T - 1 + N, V, C): its frames [i : i + T] are the window that ends with
+        the i-th of them. The array is new, later pushes leave it alone.
+        """
+        frames = np.concatenate([self._recent, values])
+        self._recent = frames[len(values) :]
+        self.pushed += len(values)
+        return frames
 
     def clear(self) -> None:
         """Back to no frame seen."""
-        self._ring.fill(np.nan)
+        self._recent = self._nothing
         self.pushed = 0

@@ -12,6 +12,7 @@ from typing import Any
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
+from landmarks.cutter import Cut
 from landmarks.errors import FormatError
 from landmarks.extract import Extractor, decode_picture
 from service import wire
@@ -19,7 +20,7 @@ from service.batcher import Batcher
 from service.decoder import Event
 from service.errors import Busy, InvalidMessage, SignstreamError, problem_of
 from service.house import House
-from service.session import Frame, Ready, Scored, Session
+from service.session import Frame, Scored, Session
 
 router = APIRouter()
 logger = logging.getLogger("signstream")
@@ -199,7 +200,7 @@ class _Stream:
         self._session.aspect = aspect
         return found
 
-    async def _judge(self, windows: list[Ready]) -> None:
+    async def _judge(self, windows: list[Cut]) -> None:
         """Hand the windows to their models, all at once; tell what follows, in order."""
         waiting = [await self._batchers[window.model].submit(window.landmarks) for window in windows]
         for window, said in zip(windows, waiting, strict=True):

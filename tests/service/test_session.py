@@ -94,6 +94,30 @@ def test_a_frame_that_goes_back_in_time_is_refused_and_changes_nothing():
     assert [one.state for one in session.push(frames[2])] == ["update"]
 
 
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.floats(8, 60))
+def test_a_clip_at_once_gives_the_windows_of_the_stream_to_the_bit(seed, fps):
+    random = np.random.default_rng(seed)
+    clip = signer(random.random(40) < 0.5, fps=fps, seed=seed)
+    gaps = np.cumsum(random.choice([0.0, 0.0, 0.0, 0.02, 0.8], len(clip)))
+    clip = LandmarkSequence(clip.layout, clip.xyz, clip.confidence, clip.at_s + gaps, clip.aspect)
+    engines = [RuleEngine(manifest("a", frames=5, stride=2, fps=15, centre=0.5), right_hand_seen)]
+    engines.append(RuleEngine(manifest("b", frames=3, stride=3, fps=10, centre=1.0), right_hand_seen))
+    at_once, live = Session(engines, ASPECT), Session(engines, ASPECT)
+    whole = at_once.take_clip(clip) + at_once.finish()
+    streamed = [ready for at_s, xyz in clip for ready in live.take(Frame(at_s, xyz))] + live.finish()
+    for name in "ab":
+        one, other = ([window for window in windows if window.model == name] for windows in (whole, streamed))
+        for mine, theirs in zip(one, other, strict=True):
+            assert (mine.start_s, mine.end_s, mine.at_s, mine.fresh) == (
+                theirs.start_s,
+                theirs.end_s,
+                theirs.at_s,
+                theirs.fresh,
+            )
+            np.testing.assert_array_equal(mine.landmarks, theirs.landmarks)
+
+
 def motion(window):
     """A number that every value of the window goes into."""
     return float(np.nan_to_num(window).mean())

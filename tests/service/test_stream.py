@@ -55,6 +55,15 @@ def talk(client, messages, **start):
 STOP = {"type": "stop"}
 
 
+def end(socket):
+    """Stop politely and wait until the server has hung up."""
+    socket.send_json(STOP)
+    with pytest.raises(WebSocketDisconnect) as closed:
+        while True:
+            socket.receive_json()
+    assert closed.value.code == 1000
+
+
 def of(kind, said):
     return [message for message in said if message["type"] == kind]
 
@@ -165,6 +174,7 @@ def test_one_stream_too_many_is_told_so():
             with pytest.raises(WebSocketDisconnect) as closed:
                 second.receive_json()
             assert closed.value.code == 1013
+        end(first)
 
 
 def test_a_failing_model_closes_its_stream_and_no_other():
@@ -239,8 +249,5 @@ def test_pictures_find_no_room_when_all_extractors_are_taken():
         assert [first.receive_json()["type"] for _ in range(2)] == ["ready", "landmarks"]
         said, code = talk(small, [picture(0, 0.0, black)])
         assert (of("problem", said)[0]["problem"]["code"], code) == ("busy", 1013)
-        first.send_json(STOP)
-        assert first.receive_json()["type"] == "summary"
-        with pytest.raises(WebSocketDisconnect):
-            first.receive_json()
+        end(first)
         assert of("landmarks", talk(small, [picture(0, 0.0, black), STOP], landmarks=True)[0])

@@ -1,0 +1,94 @@
+"""A stream of landmarks -> the windows that a model judges: one implementation for training's replays and the service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.layout import Layout
+from landmarks.manifest import Manifest
+from landmarks.resample import Resampler
+from landmarks.sequence import square
+from landmarks.window import Window
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """A window of a stream.
+
+    model: who shall judge it. start_s, end_s: its oldest and newest frame that the stream has, so that windows at
+    the stream's ends are shorter. at_s: the moment it speaks of. landmarks: (T, V, 3) in units of the picture's
+    height, NaN where unseen or where there is no frame. fresh: the first window since the stream began or jumped.
+    """
+
+    model: str
+    start_s: float
+    end_s: float
+    at_s: float
+    landmarks: NDArray[np.float32]
+    fresh: bool
+
+
+class Cutter:
+    """One model's view of one stream: picks joints by name, corrects the aspect, resamples, cuts windows.
+
+    Every moment of the stream from its first frame to its last has its window, a stride apart.
+
+    manifest: the model's. layout: of the frames that are pushed. max_gap_s: longest gap that is interpolated; after
+    a longer one the windows begin afresh. Raises UnknownJoint where the layout lacks a joint of the model.
+    """
+
+    def __init__(self, manifest: Manifest, layout: Layout, max_gap_s: float = 0.5) -> None:
+        self._manifest = manifest
+        self._joints = layout.indices(*manifest.joints)
+        self._resampler = Resampler(manifest.fps, max_gap_s)
+        self._window = Window(manifest.window_frames, len(manifest.joints))
+        self._behind = round((1 - manifest.centre) * (manifest.window_frames - 1))
+        """How many frames the moment that a window speaks of lies behind its newest."""
+        self._fresh = True
+        self._first_s = self._last_s = 0.0
+
+    def push(self, at_s: list[float], xyz: NDArray[np.float32], aspect: float) -> list[Cut]:
+        """The windows that N frames (N, V, 3) at `at_s` (N,) complete. Raises TimeError, and then changes nothing.
+
+        aspect: width / height of the picture.
+        """
+        cuts: list[Cut] = []
+        for run in self._resampler.push(at_s, square(xyz[:, self._joints], aspect)):
+            if run.fresh:
+                cuts += self.finish()
+                self._window.clear()
+                self._fresh, self._first_s = True, float(run.at_s[0])
+            self._last_s = float(run.at_s[-1])
+            cuts += self._cut(run.values, run.at_s.tolist())
+        return cuts
+
+    def finish(self) -> list[Cut]:
+        """The windows that speak of the stream's last moments, with nothing seen after its last frame."""
+        if not self._window.pushed:
+            return []
+        unseen = np.full((self._behind, len(self._joints), 3), np.nan, np.float32)
+        return self._cut(unseen, [self._last_s + i / self._manifest.fps for i in range(1, self._behind + 1)])
+
+    def _cut(self, values: NDArray[np.float32], at_s: list[float]) -> list[Cut]:
+        """N even frames (N, V, 3): a window for every one that lies `behind` after a stride's moment."""
+        manifest = self._manifest
+        centre = self._window.pushed - self._behind  # the moment that the first frame's window speaks of
+        frames = self._window.push(values)
+        first = -centre if centre < 0 else -centre % manifest.stride_frames
+        cuts: list[Cut] = []
+        for i in range(first, len(at_s), manifest.stride_frames):
+            cuts.append(
+                Cut(
+                    manifest.name,
+                    max(self._first_s, at_s[i] - manifest.window_s),
+                    min(self._last_s, at_s[i]),
+                    at_s[i] - self._behind / manifest.fps,
+                    frames[i : i + manifest.window_frames],
+                    self._fresh,
+                )
+            )
+            self._fresh = False
+        return cuts
