@@ -103,6 +103,7 @@ def test_impossible_tasks_are_refused():
         SigningConfig(positives=0.8, idle=0.4)
 
 
+@pytest.mark.slow
 def test_the_real_sets_are_read(data):
     clips = datasets.load(data, ("asl-words", "signs"))
     assert len(clips) == 4214 + 3030

@@ -22,6 +22,7 @@ def test_a_fit_tells_a_waving_hand_from_a_resting_one_on_a_person_it_never_saw(s
     assert 0.5 <= manifest.decoding.start_above <= 0.95
 
 
+@pytest.mark.slow
 def test_a_fit_is_the_same_twice_and_another_with_another_seed(recipe_file, saved):
     again = trainer.fit(config.load(recipe_file))
     other = trainer.fit(config.load(recipe_file, ("fit.seed=1",)))
@@ -53,6 +54,7 @@ def test_the_same_person_for_validation_and_test_is_refused(recipe_file):
         trainer.fit(config.load(recipe_file, ("split.validation=[3]",)))
 
 
+@pytest.mark.slow
 def test_the_commands_fit_and_evaluate_agree(recipe_file, tmp_path, capsys):
     run = tmp_path / "run"
     assert main(["fit", str(recipe_file), "--out", str(run), "--seed", "3", "--set", "fit.epochs=1"]) == 0
