@@ -18,7 +18,7 @@ from bench.table import show, verdict
 from landmarks import HOLISTIC_75, LandmarkSequence
 from landmarks.formats import npz
 from service.engine import OnnxEngine
-from service.session import Frame, Session
+from service.session import Session
 from service.settings import Settings
 
 TARGET = 0.9

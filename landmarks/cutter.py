@@ -1,4 +1,4 @@
-"""A stream of landmarks -> the windows that a model judges: one implementation for training's replays and the service."""
+"""A stream of landmarks -> the windows that a model judges, for training's replays and the service alike."""
 
 from __future__ import annotations
 

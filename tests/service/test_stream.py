@@ -58,9 +58,10 @@ STOP = {"type": "stop"}
 def end(socket):
     """Stop politely and wait until the server has hung up."""
     socket.send_json(STOP)
+    while socket.receive_json()["type"] != "summary":
+        pass
     with pytest.raises(WebSocketDisconnect) as closed:
-        while True:
-            socket.receive_json()
+        socket.receive_json()
     assert closed.value.code == 1000
 
 
