@@ -50,7 +50,9 @@ def place(part: str, points: NDArray[np.floating], xyz: NDArray[np.float32], con
     target = np.zeros((*points.shape[:-1], 3), np.float32)
     channels = min(points.shape[-1], 3)
     target[..., :channels] = points[..., :channels]
-    seen = np.isfinite(target).all(axis=-1) & target.any(axis=(-2, -1))[..., None]
+    x, y, z = np.moveaxis(np.isfinite(target), -1, 0)
+    somewhere = target.reshape(*target.shape[:-2], -1).any(axis=-1)
+    seen = x & y & z & somewhere[..., None]
     target[~seen] = np.nan
     sure = np.clip(np.nan_to_num(points[..., 3]), 0, 1) if points.shape[-1] == 4 else 1.0
     xyz[..., where, :] = target

@@ -122,8 +122,13 @@ class _Stream:
         finally:
             reading.cancel()
             working.cancel()
-            await asyncio.gather(reading, working, return_exceptions=True)
-            await self._held.aclose()
+            try:
+                done, _ = await asyncio.wait({reading, working})
+                for task in done:
+                    if not task.cancelled():
+                        task.exception()  # seen above, or of no interest any more
+            finally:  # also where this is cancelled a second time
+                await self._held.aclose()
 
     async def _read(self) -> None:
         limits = self._house.settings

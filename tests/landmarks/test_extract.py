@@ -123,6 +123,7 @@ def test_a_picture_that_is_none_or_too_large_is_refused(left_white):
         decode_picture(torn)
 
 
+@pytest.mark.slow
 def test_a_real_signer_is_found_and_no_state_is_left_behind(clips, extractor):
     path = clips / "asl_hungry.mkv"
     done = []

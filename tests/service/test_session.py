@@ -50,16 +50,18 @@ def test_frame_by_frame_a_stream_gives_the_tensor_that_training_sees():
         np.testing.assert_allclose(one.window.landmarks[-len(expected) :], expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("take", [0, 1000, 4000])
-def test_a_real_training_clip_gives_live_the_tensor_that_it_gave_in_training(data, take):
+def test_a_real_training_clip_gives_live_the_tensor_that_it_gave_in_training(data):
     from training.datasets import asl_words
     from training.tasks.signing import Signing, SigningConfig
 
-    clip = asl_words.load(data)[take]
-    trained_on = Signing(SigningConfig(), SIGN_27, frames=16, fps=15.0, centre=0.5).points(clip)
+    task = Signing(SigningConfig(), SIGN_27, frames=16, fps=15.0, centre=0.5)
     engine = RuleEngine(manifest(frames=16, fps=15), right_hand_seen)
-    scored, _ = replay(Session([engine], clip.sequence.aspect), clip.sequence)
-    np.testing.assert_array_equal(scored[-1].window.landmarks[-len(trained_on) :], trained_on[-16:])
+    clips = asl_words.load(data)
+    for clip in clips[:: len(clips) // 5]:
+        trained_on = task.points(clip)
+        session = Session([engine], clip.sequence.aspect)
+        live = [cut for at_s, xyz in clip.sequence for cut in session.take(Frame(at_s, xyz))]
+        np.testing.assert_array_equal(live[-1].landmarks, trained_on[-16:])
 
 
 def test_the_stride_decides_how_often_a_model_answers():
