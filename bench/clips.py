@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     clip = _moving(options.seconds)
     content = npz.write(clip)
     rows, missed = [], False
-    with serving() as address:
+    with serving() as url:
         for chosen in [[engine] for engine in engines] + [list(engines)]:
             names = ",".join(engine.manifest.name for engine in chosen)
             session = Session(chosen, clip.aspect)
@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
             bare, ours = [], []
             for _ in range(options.turns):
                 bare.append(_loop(loops))
-                ours.append(_post(address, names, content, len(windows)))
+                ours.append(_post(url, names, content, len(windows)))
             ratio = statistics.median(b / o for o, b in zip(ours, bare, strict=True))
             missed |= ratio < TARGET
             rate = [f"{len(windows) / statistics.median(times):.0f}" for times in (bare, ours)]
@@ -83,8 +83,8 @@ def _loop(loops: list[tuple[onnxruntime.InferenceSession, np.ndarray]]) -> float
     return time.perf_counter() - started
 
 
-def _post(address: str, models: str, content: bytes, windows: int) -> float:
-    request = urllib.request.Request(f"http://{address}/v1/clips?models={models}", content, method="POST")
+def _post(url: str, models: str, content: bytes, windows: int) -> float:
+    request = urllib.request.Request(f"{url}/v1/clips?models={models}", content, method="POST")
     started = time.perf_counter()
     with urllib.request.urlopen(request) as answer:
         body = answer.read()

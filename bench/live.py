@@ -40,9 +40,9 @@ def run(options: argparse.Namespace) -> int:
         echo.terminate()
         echo.join()
     names = [engine.manifest.name for engine in load_engines(Settings(device="cpu"))]
-    with serving() as address:
+    with serving() as url:
         for models in [[name] for name in names] + [names]:
-            times = asyncio.run(_stream(f"ws://{address}/v1/stream", models, options))
+            times = asyncio.run(_stream(f"{url.replace('http', 'ws', 1)}/v1/stream", models, options))
             rows.append(_row("signstream, " + " + ".join(models), times))
     print(f"{options.fps:g} frames/s for {options.seconds:g} s, {os.cpu_count()} cores; a reply is a window's scores")
     show(("socket", "replies", "p50, ms", "p99, ms"), rows)

@@ -1,36 +1,37 @@
-"""The real service in a process of its own, for a measurement from outside."""
+"""The real service in a process of its own, for whoever looks at it from outside."""
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+_READY = "signstream is ready: "
 
 
 @contextmanager
-def serving(**settings: str) -> Iterator[str]:
-    """`host:port` of a warm service on loopback; stopped afterwards. Raises RuntimeError where it does not start."""
-    environment = os.environ | {f"SIGNSTREAM_{name.upper()}": value for name, value in settings.items()}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "service", "--host", "127.0.0.1", "--port", "0"],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
+def serving() -> Iterator[str]:
+    """URL of a warm service on loopback, stopped afterwards. Raises RuntimeError, with its log, if none starts."""
+    with (
+        tempfile.TemporaryFile("w+") as log,
+        subprocess.Popen(
+            [sys.executable, "-m", "service", "--host", "127.0.0.1", "--port", "0"],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        ) as process,
+    ):
         assert process.stdout is not None
-        for line in process.stdout:
-            if "is ready" in line:
-                yield line.rsplit("/", 1)[1].strip()
-                return
-        raise RuntimeError(f"the service ended with {process.wait()} before it was ready; run `python -m service`")
-    finally:
-        process.terminate()
-        process.wait(20)
+        try:
+            said = next((line for line in process.stdout if line.startswith(_READY)), None)
+            if said is None:
+                log.seek(0)
+                raise RuntimeError(f"the service did not start:\n{log.read()}")
+            yield said.removeprefix(_READY).strip()
+        finally:
+            process.terminate()

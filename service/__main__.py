@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import socket
 import sys
 
@@ -11,7 +12,7 @@ import uvicorn
 from pydantic import ValidationError
 
 from service.app import create_app
-from service.settings import Settings
+from service.settings import Settings, unknown_variables
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,8 +25,11 @@ def main(arguments: list[str] | None = None) -> int:
         settings = Settings(**given)
     except ValidationError as error:
         first = error.errors()[0]
-        parser.error(f"setting {'.'.join(str(step) for step in first['loc'])}: {first['msg']}, got {first['input']!r}")
+        where = "".join(f"{step}: " for step in first["loc"])
+        parser.error(where + first["msg"])
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    for name in unknown_variables(os.environ):
+        logging.getLogger("signstream").warning("%s is set, but there is no such setting", name)
     try:
         listening = _listen(settings)
     except OSError as error:

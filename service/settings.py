@@ -1,25 +1,27 @@
-"""Every setting of the service, with its unit and default; from the environment as SIGNSTREAM_<NAME>."""
+"""Every setting of the service, with its unit and default; from the environment as SIGNSTREAM_<NAME> (HOST and PORT plain)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+_PREFIX = "SIGNSTREAM_"
 _ROOT = Path(__file__).resolve().parent.parent
 
 
 class Settings(BaseSettings):
     """Frozen; an impossible value is refused at start, an unknown keyword too."""
 
-    model_config = SettingsConfigDict(env_prefix="SIGNSTREAM_", frozen=True, extra="forbid", populate_by_name=True)
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid", populate_by_name=True)
 
-    host: str = Field(default="127.0.0.1", validation_alias=AliasChoices("host", "HOST", "SIGNSTREAM_HOST"))
-    """Address to listen on; also plain HOST."""
-    port: int = Field(default=8000, ge=0, le=65535, validation_alias=AliasChoices("port", "PORT", "SIGNSTREAM_PORT"))
-    """Port to listen on, 0 for any free one; also plain PORT."""
+    host: str = Field(default="127.0.0.1", validation_alias=AliasChoices("host", "HOST"))
+    """Address to listen on: HOST, without the prefix."""
+    port: int = Field(default=8000, ge=0, le=65535, validation_alias=AliasChoices("port", "PORT"))
+    """Port to listen on, 0 for any free one: PORT, without the prefix."""
     models_dir: Path = _ROOT / "models" / "pretrained"
     """Folder whose *.onnx files are served."""
     page_dir: Path = _ROOT / "client" / "web"
@@ -56,3 +58,9 @@ class Settings(BaseSettings):
     """Bad messages after which a stream is closed with 1008."""
     max_gap_s: float = Field(default=0.5, gt=0)
     """Longest gap between frames that is interpolated; after a longer one a stream's window starts afresh."""
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Variables that look like settings and are none: misspelt ones, or what Kubernetes adds for a service's name."""
+    known = {_PREFIX + name.upper() for name in Settings.model_fields} | {_PREFIX + "URL"}  # the client's
+    return sorted(name for name in environment if name.startswith(_PREFIX) and name not in known)

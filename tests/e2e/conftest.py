@@ -12,15 +12,15 @@ import httpx
 import pytest
 from playwright.sync_api import Page
 
-from tests.e2e.running import running_service
+from bench.server import serving
 from tests.e2e.webcam import CHROMIUM, Recording, browser, record
 
 
 @pytest.fixture(scope="session")
-def address(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> Iterator[str]:
+def address(clips: Path) -> Iterator[str]:
     """Of the real service, started for this run, with the shipped models; `clips` first, to skip without them."""
     assert clips.is_dir()
-    with running_service(tmp_path_factory.mktemp("service") / "log") as url:
+    with serving() as url:
         yield url
 
 

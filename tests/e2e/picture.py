@@ -11,7 +11,7 @@ import tempfile
 from contextlib import nullcontext
 from pathlib import Path
 
-from tests.e2e.running import running_service
+from bench.server import serving
 from tests.e2e.webcam import CLIPS, browser, record
 
 _HEIGHT = 860
@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="signstream-picture-") as folder:
         recording = record(given.clip, Path(folder) / "webcam.mjpeg")
-        running = nullcontext(given.url) if given.url else running_service(Path(folder) / "service.log")
+        running = nullcontext(given.url) if given.url else serving()
         with running as url, browser(recording) as chromium:
             page = chromium.new_page(viewport={"width": given.width, "height": _HEIGHT}, color_scheme=given.scheme)
             page.goto(url)

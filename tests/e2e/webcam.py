@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.e2e.running import ROOT
+from bench.server import ROOT
 
 CHROMIUM = Path("/usr/bin/chromium")
 CLIPS = ROOT.parent / "shared" / "data" / "clips"

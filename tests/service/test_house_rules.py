@@ -46,8 +46,15 @@ def test_an_impossible_setting_is_refused_in_words():
     assert "Traceback" not in done.stderr
 
 
-def test_a_service_without_models_says_so_and_ends(tmp_path):
-    done = python("-m", "service", "--port", "0", env=os.environ | {"SIGNSTREAM_MODELS_DIR": str(tmp_path)})
+def test_a_service_without_models_and_a_misspelt_setting_are_told(tmp_path):
+    done = python(
+        "-m",
+        "service",
+        "--port",
+        "0",
+        env=os.environ | {"SIGNSTREAM_MODELS_DIR": str(tmp_path), "SIGNSTREAM_MAX_STREAM": "3"},
+    )
     assert done.returncode == 1
+    assert "SIGNSTREAM_MAX_STREAM is set, but there is no such setting" in done.stderr
     assert f"signstream cannot start: no *.onnx in {tmp_path}" in done.stderr
     assert "Traceback" not in done.stderr
