@@ -1,4 +1,4 @@
-"""Every setting of the service, with its unit and default; from the environment as SIGNSTREAM_<NAME> (HOST and PORT plain)."""
+"""Every setting, with its unit and default; from the environment as SIGNSTREAM_<NAME>, HOST and PORT without prefix."""
 
 from __future__ import annotations
 
