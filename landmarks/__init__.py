@@ -17,7 +17,7 @@ from landmarks.layout import HAND_21, HOLISTIC_75, LAYOUTS, POSE_33, SIGN_27, UP
 from landmarks.manifest import Decoding, Manifest
 from landmarks.resample import Resampler
 from landmarks.sequence import LandmarkSequence
-from landmarks.window import Window
+from landmarks.window import Window, frames_behind
 
 __all__ = [
     "HAND_21",
@@ -45,4 +45,5 @@ __all__ = [
     "UnknownLayout",
     "Window",
     "find_layout",
+    "frames_behind",
 ]

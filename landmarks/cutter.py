@@ -11,7 +11,7 @@ from landmarks.layout import Layout
 from landmarks.manifest import Manifest
 from landmarks.resample import Resampler
 from landmarks.sequence import square
-from landmarks.window import Window
+from landmarks.window import Window, frames_behind
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +45,7 @@ class Cutter:
         self._joints = layout.indices(*manifest.joints)
         self._resampler = Resampler(manifest.fps, max_gap_s)
         self._window = Window(manifest.window_frames, len(manifest.joints))
-        self._behind = round((1 - manifest.centre) * (manifest.window_frames - 1))
-        """How many frames the moment that a window speaks of lies behind its newest."""
+        self._behind = frames_behind(manifest.centre, manifest.window_frames)
         self._fresh = True
         self._first_s = self._last_s = 0.0
 

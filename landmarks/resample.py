@@ -55,19 +55,17 @@ class Resampler:
         self._check(at_s)
         runs: list[Run] = []
         for first, end in self._unbroken(at_s):
-            times, frames = list(at_s[first:end]), values[first:end]
-            fresh = self._last is None or times[0] - self._last_s > self.max_gap_s
-            if fresh:
-                self._origin_s, self._emitted = times[0], 0
-            else:
-                times.insert(0, self._last_s)
-                frames = np.concatenate([self._last, frames]) if self._last is not None else frames
-            self._last, self._last_s = frames[-1:].copy(), times[-1]
-            due = self._due(times[-1])
-            if due:
+            before = None if at_s[first] - self._last_s > self.max_gap_s else self._last
+            if before is None:
+                self._origin_s, self._emitted = at_s[first], 0
+            if due := self._due(at_s[end - 1]):
+                times, frames = list(at_s[first:end]), values[first:end]
+                if before is not None:
+                    times, frames = [self._last_s, *times], np.concatenate([before, frames])
                 grid = self._origin_s + np.arange(self._emitted, self._emitted + due) / self.fps
                 self._emitted += due
-                runs.append(Run(grid, _at(grid, np.array(times), frames), fresh))
+                runs.append(Run(grid, _at(grid, np.array(times), frames), fresh=before is None))
+            self._last, self._last_s = values[end - 1 : end].copy(), at_s[end - 1]
         return runs
 
     def _check(self, at_s: Sequence[float]) -> None:

@@ -6,6 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+def frames_behind(centre: float, frames: int) -> int:
+    """How many frames the moment that a window of `frames` speaks of lies behind its newest.
+
+    centre: which moment that is, 0 the oldest frame, 1 the newest. Training and serving must agree on it.
+    """
+    return round((1 - centre) * (frames - 1))
+
+
 class Window:
     """Remembers T frames (V, C); frames that have not come yet are NaN, like joints not seen.
 

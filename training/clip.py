@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from landmarks import LandmarkSequence
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks import LandmarkSequence, Layout
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,3 +23,7 @@ class Clip:
     person: int
     take: str
     source: str
+
+    def points(self, layout: Layout, fps: float) -> NDArray[np.float32]:
+        """(T, V, 3) what a network of that layout and rate is given of this clip."""
+        return self.sequence.pick(layout).square().resample(fps).xyz

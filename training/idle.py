@@ -135,3 +135,22 @@ IDLE: dict[str, Maker] = {
     "nobody": nobody,
 }
 """Kind of idleness -> its maker."""
+
+
+class Mix:
+    """Kinds of idle windows, drawn as often as their weights say.
+
+    weights: kind -> how often, relative to the others; all kinds alike for None. Raises ValueError for a kind that
+    there is not.
+    """
+
+    def __init__(self, weights: dict[str, float] | None) -> None:
+        weights = weights or dict.fromkeys(IDLE, 1.0)
+        if unknown := set(weights) - set(IDLE):
+            raise ValueError(f"unknown kind of idle window {', '.join(sorted(unknown))}; choose from {', '.join(IDLE)}")
+        self._kinds = sorted(weights)
+        self._shares = np.array([weights[kind] for kind in self._kinds]) / sum(weights.values())
+
+    def draw(self, random: Random) -> Maker:
+        """The maker of one kind."""
+        return IDLE[self._kinds[random.choice(len(self._kinds), p=self._shares)]]

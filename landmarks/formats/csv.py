@@ -96,9 +96,8 @@ def _long(header: list[str], rows: Rows, given: Given) -> LandmarkSequence:
 
 def _cells(frames: int) -> NDArray[np.float64]:
     """(T, 75, x y z confidence) before the file has said anything."""
-    if frames > holistic.MAX_FRAMES:
-        raise FormatError(f"{frames} frames are over the limit of {holistic.MAX_FRAMES}")
-    cells = np.full((frames, len(HOLISTIC_75), 4), np.nan)
+    xyz, confidence = holistic.unseen(frames)
+    cells = np.concatenate([xyz, confidence[..., None]], axis=-1, dtype=np.float64)
     cells[..., 2], cells[..., 3] = 0.0, 1.0
     return cells
 

@@ -58,7 +58,7 @@ def test_a_real_training_clip_gives_live_the_tensor_that_it_gave_in_training(dat
     engine = RuleEngine(manifest(frames=16, fps=15), right_hand_seen)
     clips = asl_words.load(data)
     for clip in clips[:: len(clips) // 5]:
-        trained_on = task.points(clip)
+        trained_on = clip.points(task.layout, task.fps)
         session = Session([engine], clip.sequence.aspect)
         live = [cut for at_s, xyz in clip.sequence for cut in session.take(Frame(at_s, xyz))]
         np.testing.assert_array_equal(live[-1].landmarks, trained_on[-16:])

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks import Layout
+from landmarks import Layout, frames_behind
 from training.augment import Augment, clip_window, retime, track, view
 from training.clip import Clip
-from training.idle import IDLE
+from training.idle import Mix
 from training.motion import hands_seen
 from training.windows import Labelled, Windows, stack
 
@@ -51,8 +51,7 @@ class GestureConfig:
             raise ValueError(f"{', '.join(sorted(stray))}: in same or held, and not among the words")
         if not (self.words_share > 0 and self.others_share >= 0 and self.words_share + self.others_share <= 1):
             raise ValueError(f"words_share + others_share are shares of 1, got {self.words_share}, {self.others_share}")
-        if unknown := set(self.made or {}) - set(IDLE):
-            raise ValueError(f"unknown kind of idle window {', '.join(sorted(unknown))}; choose from {', '.join(IDLE)}")
+        Mix(self.made)
         if not 0 < self.least_overlap <= 1:
             raise ValueError(f"least_overlap lies in 0..1, got {self.least_overlap}")
 
@@ -64,7 +63,7 @@ class Gesture:
 
     def __init__(self, config: GestureConfig, layout: Layout, frames: int, fps: float, centre: float) -> None:
         self.config, self.layout, self.frames, self.fps = config, layout, frames, fps
-        self.behind = round((1 - centre) * (frames - 1))  # frames from the word's middle to the newest
+        self.behind = frames_behind(centre, frames)  # frames from the word's middle to the newest
         self.background = config.background
         self.labels = (*config.words, config.background)
 
@@ -75,10 +74,6 @@ class Gesture:
             return None
         word = clip.label if clip.source == self.config.source else self.config.same.get(name, self.background)
         return self.labels.index(word if word in self.config.words else self.background)
-
-    def points(self, clip: Clip) -> Points:
-        """(T, V, 3) what the network is given of a clip."""
-        return clip.sequence.pick(self.layout).square().resample(self.fps).xyz
 
     def sampler(self, clips: Sequence[Clip], augment: Augment) -> Sampler:
         """An endless source of training windows."""
@@ -91,7 +86,7 @@ class Gesture:
             truth = self.truth(clip)
             if truth is None:
                 continue
-            points = self.points(clip)
+            points = clip.points(self.layout, self.fps)
             end = min(len(points) - 1, len(points) // 2 + self.behind)
             seen = hands_seen(points, self.layout)[max(0, end + 1 - self.frames) : end + 1]
             window = clip_window(points, end, self.frames)
@@ -113,7 +108,7 @@ class Sampler:
             truth = task.truth(clip)
             if truth is None:
                 continue
-            points = task.points(clip)
+            points = clip.points(task.layout, task.fps)
             if truth == self._none:
                 kind = "idle" if clip.label == task.background else f"{clip.source}/{clip.label}"
                 self._others[kind].append(points)
@@ -126,9 +121,7 @@ class Sampler:
         if not self._others:
             raise ValueError(f"no training clip shows {task.background}; check the split and [gesture]")
         self._kinds = sorted(self._others)
-        made = task.config.made or dict.fromkeys(IDLE, 1.0)
-        self._made_kinds = sorted(made)
-        self._weights = np.array([made[kind] for kind in self._made_kinds]) / sum(made.values())
+        self._mix = Mix(task.config.made)
 
     def draw(self, random: np.random.Generator) -> tuple[Points, int]:
         """One window (T, V, 3) and its label's position."""
@@ -147,9 +140,9 @@ class Sampler:
         elif random.random() < 0.25:
             window = self._between(random)
         else:
-            kind = self._made_kinds[random.choice(len(self._made_kinds), p=self._weights)]
+            make = self._mix.draw(random)
             source = self._loose[random.integers(len(self._loose))]
-            window = IDLE[kind](source, task.frames, task.layout, random)
+            window = make(source, task.frames, task.layout, random)
         window = view(window, task.layout, self._augment, random)
         return track(window, task.layout, self._augment, random), truth
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks import Layout
+from landmarks import Layout, frames_behind
 from training.augment import Augment, clip_window, retime, track, view
 from training.clip import Clip
-from training.idle import IDLE
+from training.idle import Mix
 from training.motion import hand_speed, hands_seen
 from training.windows import Labelled, Windows, stack
 
@@ -43,8 +43,7 @@ class SigningConfig:
     def __post_init__(self) -> None:
         if not (self.positives > 0 and self.idle >= 0 and self.positives + self.idle <= 1):
             raise ValueError(f"positives + idle are shares of 1, got {self.positives} and {self.idle}")
-        if unknown := set(self.made or {}) - set(IDLE):
-            raise ValueError(f"unknown kind of idle window {', '.join(sorted(unknown))}; choose from {', '.join(IDLE)}")
+        Mix(self.made)
 
 
 class Signing:
@@ -60,7 +59,7 @@ class Signing:
 
     def __init__(self, config: SigningConfig, layout: Layout, frames: int, fps: float, centre: float) -> None:
         self.config, self.layout, self.frames, self.fps = config, layout, frames, fps
-        self.behind = round((1 - centre) * (frames - 1))  # frames from the moment of the label to the newest
+        self.behind = frames_behind(centre, frames)  # frames from the moment of the label to the newest
 
     def truth(self, clip: Clip) -> int | None:
         """SIGNING, NOT_SIGNING, or None for a clip that shows neither clearly."""
@@ -69,10 +68,6 @@ class Signing:
         if {clip.label, f"{clip.source}/{clip.label}"} & set(self.config.static):
             return None
         return SIGNING
-
-    def points(self, clip: Clip) -> Points:
-        """(T, V, 3) what the network is given of a clip."""
-        return clip.sequence.pick(self.layout).square().resample(self.fps).xyz
 
     def sampler(self, clips: Sequence[Clip], augment: Augment) -> Sampler:
         """An endless source of training windows."""
@@ -89,7 +84,7 @@ class Signing:
             truth = self.truth(clip)
             if truth is None:
                 continue
-            points = self.points(clip)
+            points = clip.points(self.layout, self.fps)
             seen = hands_seen(points, self.layout)
             for end in range(min(self.frames, len(points)) - 1, len(points), stride):
                 if truth == SIGNING and not seen[max(0, end - self.behind)]:
@@ -111,7 +106,7 @@ class Sampler:
             truth = task.truth(clip)
             if truth is None:
                 continue
-            points = task.points(clip)
+            points = clip.points(task.layout, task.fps)
             if truth == SIGNING:
                 self._signs[clip.person, f"{clip.source}/{clip.label}"].append(points)
             else:
@@ -120,9 +115,7 @@ class Sampler:
         if not self._signs:
             raise ValueError("no training clip shows signing; check the split and [signing]")
         self._persons = sorted({person for person, _ in self._signs})
-        made = task.config.made or dict.fromkeys(IDLE, 1.0)
-        self._kinds = sorted(made)
-        self._weights = np.array([made[kind] for kind in self._kinds]) / sum(made.values())
+        self._mix = Mix(task.config.made)
 
     def draw(self, random: np.random.Generator) -> tuple[Points, int]:
         """One window (T, V, 3) and its label's position."""
@@ -166,5 +159,5 @@ class Sampler:
         return clip_window(points, int(random.integers(min(4, len(points)) - 1, len(points))), self._task.frames)
 
     def _made(self, random: np.random.Generator) -> Points:
-        kind = self._kinds[random.choice(len(self._kinds), p=self._weights)]
-        return IDLE[kind](self._sign_clip(random), self._task.frames, self._task.layout, random)
+        make = self._mix.draw(random)
+        return make(self._sign_clip(random), self._task.frames, self._task.layout, random)
