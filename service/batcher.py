@@ -25,7 +25,7 @@ def batch_sizes(largest: int) -> list[int]:
 class Batcher:
     """Queues windows for one engine and runs whatever has gathered while the last run went on.
 
-    Nothing waits for company: a window that comes alone is run alone. `predict` waits where `max_pending` windows
+    Nothing waits for company: a window that comes alone is run alone. `submit` waits where `max_pending` windows
     are queued already. Runs go in a thread of their own.
     """
 

@@ -59,15 +59,13 @@ class House:
         engines = self._given
         if engines is None:
             engines = await loop.run_in_executor(None, load_engines, self.settings)
-        batchers: dict[str, Batcher] = {}
         for engine in engines:
             batcher = Batcher(engine, self.metrics, self.settings.max_batch, self.settings.max_pending_windows)
-            batchers[engine.manifest.name] = batcher
+            self._batchers[engine.manifest.name] = batcher  # at once, so that it is stopped whatever comes next
             await batcher.start()
             self.metrics.provider.labels(engine.manifest.name, engine.provider).set(1)
         for _ in range(self.settings.extractors):
             self._idle.put_nowait(await loop.run_in_executor(self._extracting, Extractor))
-        self._batchers = batchers
 
     async def warmed(self) -> None:
         """Wait until warming up is over; raises what made it fail."""
@@ -77,13 +75,16 @@ class House:
     @property
     def failure(self) -> BaseException | None:
         """Why warming up failed, if it did."""
-        warming = self._warming
-        return warming.exception() if warming is not None and warming.done() and not warming.cancelled() else None
+        return self._warming.exception() if self._warming is not None and self._is_warmed else None
 
     @property
     def ready(self) -> bool:
         """Whether every model and extractor is warm."""
-        return bool(self._batchers)
+        return self._is_warmed and self.failure is None
+
+    @property
+    def _is_warmed(self) -> bool:
+        return self._warming is not None and self._warming.done() and not self._warming.cancelled()
 
     @property
     def provider(self) -> str:

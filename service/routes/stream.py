@@ -13,7 +13,7 @@ from typing import Any
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from landmarks.cutter import Cut
-from landmarks.errors import FormatError
+from landmarks.errors import LandmarkError
 from landmarks.extract import Extractor, decode_picture
 from service import wire
 from service.batcher import Batcher
@@ -21,6 +21,7 @@ from service.decoder import Event
 from service.errors import Busy, InvalidMessage, SignstreamError, problem_of
 from service.house import House
 from service.session import Frame, Scored, Session
+from service.settings import Settings
 
 router = APIRouter()
 logger = logging.getLogger("signstream")
@@ -140,7 +141,7 @@ class _Stream:
                 message = wire.read_binary(raw["bytes"]) if raw.get("bytes") else wire.read_text(raw.get("text") or "")
                 if isinstance(message, wire.Start):
                     raise InvalidMessage("the stream has started already")
-            except (SignstreamError, FormatError) as error:
+            except (SignstreamError, LandmarkError) as error:
                 await self._complain(error)
                 continue
             async with self._changed:
@@ -174,9 +175,7 @@ class _Stream:
             arrived, message = item
             try:
                 await self._answer(message)
-            except (SignstreamError, ValueError) as error:
-                if problem_of(error) is None:
-                    raise
+            except (SignstreamError, LandmarkError) as error:
                 await self._complain(error)
                 if isinstance(error, Busy):
                     raise _Closing(1013, error.title) from error
@@ -248,7 +247,7 @@ class _Stream:
         await self._socket.send_text(wire.write(message))
 
 
-def _extract(extractor: Extractor, picture: wire.PictureFrame, limits: Any) -> tuple[wire.LandmarkFrame, float]:
+def _extract(extractor: Extractor, picture: wire.PictureFrame, limits: Settings) -> tuple[wire.LandmarkFrame, float]:
     pixels = decode_picture(picture.data, limits.max_picture_pixels)
     xyz, confidence = extractor.frame(pixels)
     return wire.LandmarkFrame(picture.seq, picture.at_s, xyz, confidence), pixels.shape[1] / pixels.shape[0]
