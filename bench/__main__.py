@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import clips, extraction, live
+from bench import clips, extraction, live, parity
 
-BENCHES = {"extraction": extraction, "clips": clips, "live": live}
+BENCHES = {"extraction": extraction, "clips": clips, "live": live, "parity": parity}
 
 
 def main(arguments: list[str] | None = None) -> int:

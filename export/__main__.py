@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from export.onnx import export
-from training import checkpoint
+from models import checkpoint
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -17,7 +17,7 @@ from torch import nn
 from export import parity
 from landmarks import Manifest
 from landmarks.manifest import METADATA_KEY
-from training.checkpoint import Checkpoint
+from models import Checkpoint
 
 OPSET = 18
 

@@ -13,17 +13,43 @@ from landmarks.errors import (
     UnknownJoint,
     UnknownLayout,
 )
-from landmarks.layout import HAND_21, HOLISTIC_75, LAYOUTS, POSE_33, SIGN_27, UPPER_BODY, Layout, find_layout
+from landmarks.layout import (
+    BODY_25,
+    COCO_17,
+    COCO_17_LINKED,
+    HAND_21,
+    HOLISTIC_75,
+    LAYOUTS,
+    NTU_25,
+    NTU_25_CHAIN,
+    OPENPOSE_18,
+    POSE_33,
+    SHREC_20,
+    SHREC_22,
+    SIGN_27,
+    UPPER_BODY,
+    Layout,
+    find_layout,
+    numbered,
+)
 from landmarks.manifest import Decoding, Manifest
 from landmarks.resample import Resampler
 from landmarks.sequence import LandmarkSequence
 from landmarks.window import Window, frames_behind
 
 __all__ = [
+    "BODY_25",
+    "COCO_17",
+    "COCO_17_LINKED",
     "HAND_21",
     "HOLISTIC_75",
     "LAYOUTS",
+    "NTU_25",
+    "NTU_25_CHAIN",
+    "OPENPOSE_18",
     "POSE_33",
+    "SHREC_20",
+    "SHREC_22",
     "SIGN_27",
     "UPPER_BODY",
     "Cut",
@@ -46,4 +72,5 @@ __all__ = [
     "Window",
     "find_layout",
     "frames_behind",
+    "numbered",
 ]

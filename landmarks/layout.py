@@ -6,6 +6,7 @@ Names are MediaPipe's, in lower case: pose joints plain (`left_wrist`), hand joi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -25,16 +26,22 @@ class Layout:
     name: how manifests and files refer to it.
     joints: V names, in array order.
     bones: (child, parent) pairs of names.
+    centre: the joint that a body is seen from; by default the first that is no bone's child.
     """
 
     name: str
     joints: tuple[str, ...]
     bones: tuple[Bone, ...]
+    centre: str = ""
 
     def __post_init__(self) -> None:
         if len(set(self.joints)) != len(self.joints):
             raise ValueError(f"layout {self.name}: a joint is named twice")
         self.indices(*(joint for bone in self.bones for joint in bone))
+        if not self.centre:
+            children = {child for child, _ in self.bones}
+            object.__setattr__(self, "centre", next((j for j in self.joints if j not in children), self.joints[0]))
+        self.indices(self.centre)
 
     def __len__(self) -> int:
         return len(self.joints)
@@ -206,8 +213,184 @@ SIGN_27 = Layout(
 )
 """Nose, arms and ten joints a hand: the 27 nodes used for sign recognition (SAM-SLR, DSTA-SLR)."""
 
-LAYOUTS = {layout.name: layout for layout in (HOLISTIC_75, POSE_33, HAND_21, UPPER_BODY, SIGN_27)}
+_COCO_JOINTS = (
+    "nose",
+    *(f"{side}_{part}" for part in ("eye", "ear") for side in ("left", "right")),
+    *(
+        f"{side}_{part}"
+        for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+        for side in ("left", "right")
+    ),
+)
+_LEG = (("left_ankle", "left_knee"), ("left_knee", "left_hip"))
+_ARM = (("left_wrist", "left_elbow"), ("left_elbow", "left_shoulder"))
+COCO_17 = Layout(
+    "coco_17",
+    _COCO_JOINTS,
+    _both_sides(
+        *_LEG,
+        ("left_hip", "left_shoulder"),
+        *_ARM,
+        ("left_shoulder", "nose"),
+        ("left_eye", "nose"),
+        ("left_ear", "left_eye"),
+    ),
+)
+"""COCO key points, with the bones of pyskl and mmaction2 1.x."""
+
+COCO_17_LINKED = Layout(
+    "coco_17_linked",
+    _COCO_JOINTS,
+    (
+        *_both_sides(
+            *_LEG,
+            ("left_shoulder", "left_hip"),
+            *_ARM,
+            ("left_eye", "nose"),
+            ("left_ear", "left_eye"),
+            ("left_ear", "left_shoulder"),
+        ),
+        ("left_hip", "right_hip"),
+        ("left_shoulder", "right_shoulder"),
+        ("left_eye", "right_eye"),
+    ),
+    centre="nose",
+)
+"""COCO key points, with the links across shoulders, hips and torso of mmaction2 0.x."""
+
+_NTU_JOINTS = (
+    "spine_base",
+    "spine_mid",
+    "neck",
+    "head",
+    *(f"{side}_{part}" for side in ("left", "right") for part in ("shoulder", "elbow", "wrist", "hand")),
+    *(f"{side}_{part}" for side in ("left", "right") for part in ("hip", "knee", "ankle", "foot")),
+    "spine_shoulder",
+    *(f"{side}_{part}" for side in ("left", "right") for part in ("handtip", "thumb")),
+)
+_NTU_BONES = (
+    ("spine_base", "spine_mid"),
+    ("spine_mid", "spine_shoulder"),
+    ("neck", "spine_shoulder"),
+    ("head", "neck"),
+    *_both_sides(
+        ("left_shoulder", "spine_shoulder"),
+        *_ARM,
+        ("left_hand", "left_wrist"),
+        ("left_hip", "spine_base"),
+        ("left_knee", "left_hip"),
+        ("left_ankle", "left_knee"),
+        ("left_foot", "left_ankle"),
+        ("left_thumb", "left_hand"),
+    ),
+)
+NTU_25 = Layout("ntu_25", _NTU_JOINTS, (*_NTU_BONES, *_both_sides(("left_handtip", "left_hand"))))
+"""Kinect v2 as in NTU RGB+D; hand tip and thumb both hang on the hand (pyskl)."""
+
+NTU_25_CHAIN = Layout("ntu_25_chain", _NTU_JOINTS, (*_NTU_BONES, *_both_sides(("left_handtip", "left_thumb"))))
+"""NTU_25 whose hand tip hangs on the thumb (the original ST-GCN, mmaction2 0.x, CoST-GCN)."""
+
+_OPENPOSE_ARMS_AND_LEGS = tuple(
+    f"{side}_{part}" for side in ("right", "left") for part in ("shoulder", "elbow", "wrist")
+)
+_OPENPOSE_FACE = ("right_eye", "left_eye", "right_ear", "left_ear")
+_OPENPOSE_BONES = (
+    ("nose", "neck"),
+    *_both_sides(
+        ("left_shoulder", "neck"),
+        *_ARM,
+        *_LEG,
+        ("left_eye", "nose"),
+        ("left_ear", "left_eye"),
+    ),
+)
+OPENPOSE_18 = Layout(
+    "openpose_18",
+    (
+        "nose",
+        "neck",
+        *_OPENPOSE_ARMS_AND_LEGS,
+        *(f"{side}_{part}" for side in ("right", "left") for part in ("hip", "knee", "ankle")),
+        *_OPENPOSE_FACE,
+    ),
+    (*_OPENPOSE_BONES, *_both_sides(("left_hip", "left_shoulder"))),
+    centre="neck",
+)
+"""OpenPose's COCO model."""
+
+_FEET = ("big_toe", "small_toe", "heel")
+BODY_25 = Layout(
+    "body_25",
+    (
+        "nose",
+        "neck",
+        *_OPENPOSE_ARMS_AND_LEGS,
+        "mid_hip",
+        *(f"{side}_{part}" for side in ("right", "left") for part in ("hip", "knee", "ankle")),
+        *_OPENPOSE_FACE,
+        *(f"{side}_{part}" for side in ("left", "right") for part in _FEET),
+    ),
+    (
+        *_OPENPOSE_BONES,
+        ("mid_hip", "neck"),
+        *_both_sides(
+            ("left_hip", "mid_hip"),
+            ("left_heel", "left_ankle"),
+            ("left_big_toe", "left_ankle"),
+            ("left_small_toe", "left_big_toe"),
+        ),
+    ),
+    centre="neck",
+)
+"""OpenPose's BODY_25."""
+
+SHREC_22 = Layout(
+    "shrec_22",
+    ("wrist", "palm", *_HAND_JOINTS[1:]),
+    (
+        ("palm", "wrist"),
+        *((child, "palm" if parent == "wrist" and child != "thumb_cmc" else parent) for child, parent in _HAND_BONES),
+    ),
+)
+"""One hand of SHREC'17 and DHG: HAND_21 with a palm between the wrist and four of the fingers."""
+
+_SHREC_20_JOINTS = ("palm", *(joint for joint in _HAND_JOINTS if joint not in ("wrist", "thumb_cmc")))
+SHREC_20 = Layout(
+    "shrec_20",
+    _SHREC_20_JOINTS,
+    tuple(
+        (child, parent if parent in _SHREC_20_JOINTS else "palm")
+        for child, parent in _HAND_BONES
+        if child in _SHREC_20_JOINTS
+    ),
+)
+"""One hand of SHREC'21: fingers around a palm, no wrist."""
+
+LAYOUTS = {
+    layout.name: layout
+    for layout in (
+        HOLISTIC_75,
+        POSE_33,
+        HAND_21,
+        UPPER_BODY,
+        SIGN_27,
+        COCO_17,
+        COCO_17_LINKED,
+        NTU_25,
+        NTU_25_CHAIN,
+        OPENPOSE_18,
+        BODY_25,
+        SHREC_22,
+        SHREC_20,
+    )
+}
 """Every layout by its name."""
+
+
+def numbered(joints: int, edges: Sequence[tuple[int, int]] = (), name: str = "") -> Layout:
+    """A layout of V joints that have no names but numbers; edges are (child, parent) positions."""
+    names = tuple(f"joint_{i}" for i in range(joints))
+    return Layout(name or f"numbered_{joints}", names, tuple((names[a], names[b]) for a, b in edges))
 
 
 def find_layout(name: str) -> Layout:

@@ -1,7 +1,8 @@
 """A layout as a graph: which joints are neighbours, and of which kind.
 
 Adjacency matrices are (K, V, V), indexed (kind, source, target): K kinds of neighbour, one weight matrix each.
-Every target's column is normalised to sum 1 where it has neighbours of that kind, else it is 0.
+A target's column sums to 1: over all kinds together where they are told apart by distance, kind by kind
+(or 0, without neighbours of that kind) where they are told apart by direction.
 """
 
 from __future__ import annotations
@@ -40,29 +41,65 @@ def _column_normalised(links: NDArray[np.bool_]) -> Matrix:
     return (links / np.maximum(total, 1)).astype(np.float32)
 
 
-def spatial(layout: Layout) -> Matrix:
-    """(3, V, V) self; towards the parent along each bone (inward); towards the children (outward).
+def _column_normalised_together(links: NDArray[np.bool_]) -> Matrix:
+    return (links / links.sum(axis=(0, 1))).astype(np.float32)
 
-    The form of pyskl's ST-GCN++ (Duan et al. 2022), which asks for no centre joint.
-    """
-    joints = len(layout)
-    inward = np.zeros((joints, joints), dtype=bool)
-    children, parents = layout.edges.T
-    inward[children, parents] = True
-    return _column_normalised(np.stack([np.eye(joints, dtype=bool), inward, inward.T]))
+
+def uniform(layout: Layout) -> Matrix:
+    """(1, V, V) the joint itself and those one bone away, all alike (Yan et al. 2018, uni-labelling)."""
+    return _column_normalised((hop_distance(layout) <= 1)[None])
 
 
 def distance(layout: Layout) -> Matrix:
     """(2, V, V) self; joints one bone away (Yan et al. 2018, distance partitioning)."""
     hops = hop_distance(layout)
-    return _column_normalised(np.stack([hops == 0, hops == 1]))
+    return _column_normalised_together(np.stack([hops == 0, hops == 1]))
 
 
-PARTITIONS: dict[str, Callable[[Layout], Matrix]] = {"spatial": spatial, "distance": distance}
+def spatial(layout: Layout) -> Matrix:
+    """(3, V, V) self; neighbours as far from the layout's centre or farther; nearer ones.
+
+    Yan et al. 2018, spatial configuration partitioning. Columns of the three together sum to 1.
+    """
+    return _by_distance_to_centre(layout, hop_distance(layout))
+
+
+def spatial_published(layout: Layout) -> Matrix:
+    """(3, V, V) `spatial` as the published weights know it: beyond one bone every joint counts as infinitely far."""
+    hops = hop_distance(layout)
+    return _by_distance_to_centre(layout, np.where(hops <= 1, hops, np.inf))
+
+
+def _by_distance_to_centre(layout: Layout, hops: NDArray[np.float64]) -> Matrix:
+    to_centre = hops[:, layout.indices(layout.centre)[0]]
+    farther = to_centre[:, None] >= to_centre[None, :]  # (source, target)
+    near = hops == 1
+    return _column_normalised_together(np.stack([hops == 0, near & farther, near & ~farther]))
+
+
+def direction(layout: Layout) -> Matrix:
+    """(3, V, V) self; from child to parent along each bone; from parent to child.
+
+    The form of ST-GCN++ (Duan et al. 2022), which asks for no centre.
+    """
+    joints = len(layout)
+    upward = np.zeros((joints, joints), dtype=bool)
+    children, parents = layout.edges.T
+    upward[children, parents] = True
+    return _column_normalised(np.stack([np.eye(joints, dtype=bool), upward, upward.T]))
+
+
+PARTITIONS: dict[str, Callable[[Layout], Matrix]] = {
+    "uniform": uniform,
+    "distance": distance,
+    "spatial": spatial,
+    "spatial-published": spatial_published,
+    "direction": direction,
+}
 """Ways to sort neighbours into kinds, by name."""
 
 
-def adjacency(layout: Layout, partition: str = "spatial") -> Matrix:
+def adjacency(layout: Layout, partition: str) -> Matrix:
     """(K, V, V) of a layout. Raises UnknownPartition, which names those there are."""
     if partition not in PARTITIONS:
         raise UnknownPartition(f"no partition {partition!r}; choose from {', '.join(sorted(PARTITIONS))}")

@@ -3,18 +3,64 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 
 class Network(nn.Module, ABC):
-    """Raw landmarks in, probabilities out. Built as `network(layout, config)`."""
+    """Raw landmarks in, probabilities out. Built as `network(layout, config)`.
+
+    features: the first layer, (B, T, V, 3) landmarks -> (B, C, T, V): what normalisation makes of them.
+    The rest, `classify`, is what the literature calls the network: published inputs go straight into it.
+    """
+
+    features: nn.Module
 
     @abstractmethod
+    def classify(self, features: Tensor) -> Tensor:
+        """(B, C, T, V) finite -> (B, labels), before softmax."""
+
     def logits(self, landmarks: Tensor) -> Tensor:
         """(B, T, V, 3) in square units, NaN where unseen -> (B, labels), before softmax."""
+        return self.classify(self.features(landmarks))  # (B, labels)
 
     def forward(self, landmarks: Tensor) -> Tensor:
         """(B, T, V, 3) in square units, NaN where unseen -> probabilities (B, labels)."""
         return torch.softmax(self.logits(landmarks), dim=-1)  # (B, labels)
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """What a stream carries from frame to frame; never changed in place.
+
+    frames: seen since the stream began. tensors: each with the batch first.
+    """
+
+    frames: int
+    tensors: tuple[Tensor, ...]
+
+
+class Continual(Network, ABC):
+    """A network that answers a stream frame by frame, by the weights that answer a clip.
+
+    receptive_field: frames that one prediction depends on. delay: frames from the one that a prediction is about to
+    the newest that it needs. stride: frames from one prediction to the next.
+    """
+
+    receptive_field: int
+    delay: int
+    stride: int
+
+    @abstractmethod
+    def start(self, batch: int) -> State:
+        """The state of B streams that have seen nothing."""
+
+    @abstractmethod
+    def step(self, frame: Tensor, state: State) -> tuple[Tensor | None, State]:
+        """One frame (B, V, 3) -> logits (B, labels), or None where no prediction is due; and the next state."""
+
+    def exact(self, state: State) -> bool:
+        """Has the stream lasted long enough that its predictions are a clip's?"""
+        return state.frames >= self.receptive_field

@@ -38,10 +38,12 @@ class Normalise(nn.Module):
         self._has_shoulders = {"left_shoulder", "right_shoulder"} <= set(layout.joints)
         roots, on_hand = _hand_roots(layout)
         self.register_buffer(
-            "shoulders", _shoulders(layout) if self._has_shoulders else torch.zeros(2, dtype=torch.long)
+            "shoulders",
+            _shoulders(layout) if self._has_shoulders else torch.zeros(2, dtype=torch.long),
+            persistent=False,
         )
-        self.register_buffer("roots", roots)
-        self.register_buffer("on_hand", on_hand)
+        self.register_buffer("roots", roots, persistent=False)
+        self.register_buffer("on_hand", on_hand, persistent=False)
         self.shoulders: Tensor
         self.roots: Tensor
         self.on_hand: Tensor
@@ -97,3 +99,23 @@ def _hand_roots(layout: Layout) -> tuple[Tensor, Tensor]:
         roots.append(root if found and root is not None else joint)
         on_hand.append([float(found)])
     return torch.from_numpy(layout.indices(*roots)), torch.tensor(on_hand)
+
+
+class AsGiven(nn.Module):
+    """Coordinates as they come, 0 where unseen: for published weights, whose preprocessing is their users' own.
+
+    channels: how many of x, y, z. scored: the last channel is 1 where the joint is seen instead.
+    In: (B, T, V, 3), NaN where unseen. Out: (B, channels, T, V).
+    """
+
+    def __init__(self, channels: int = 3, scored: bool = False) -> None:
+        super().__init__()
+        self.channels, self.scored = channels, scored
+
+    def forward(self, landmarks: Tensor) -> Tensor:
+        """(B, T, V, 3) -> (B, C, T, V)."""
+        seen = ~torch.isnan(landmarks).any(dim=-1, keepdim=True)  # (B, T, V, 1)
+        points = torch.where(seen, landmarks, torch.zeros_like(landmarks))  # (B, T, V, 3)
+        if self.scored:
+            points = torch.cat([points[..., : self.channels - 1], seen.to(points.dtype)], dim=-1)  # (B, T, V, C)
+        return points[..., : self.channels].permute(0, 3, 1, 2)  # (B, C, T, V)

@@ -15,6 +15,7 @@ class UnknownNetwork(ValueError):
 
 NETWORKS: dict[str, tuple[type[Any], type[Network]]] = {
     "stgcn": (stgcn.Config, stgcn.STGCN),
+    "stgcn++": (stgcn.PlusConfig, stgcn.STGCN),
 }
 """Name -> (its Config, the network). A network is built as `network(layout, config)`; it takes landmarks
 (B, T, V, 3) in square units with NaN where unseen, `logits` gives (B, labels) and calling it their softmax."""

@@ -1,131 +1,330 @@
-"""ST-GCN: spatial-temporal graph convolution over joints and frames.
+"""ST-GCN and ST-GCN++: graph convolution over joints, convolution over frames.
 
-Yan, Xiong, Lin: Spatial Temporal Graph Convolutional Networks for Skeleton-Based Action Recognition, AAAI 2018.
-Kept from the paper: partitioned graph convolution, edge importance, temporal convolution, residual blocks.
-Ours: normalisation in the network, few and narrow blocks (a CPU answers many streams), pooling by body part.
+ST-GCN: Yan, Xiong, Lin: Spatial Temporal Graph Convolutional Networks for Skeleton-Based Action Recognition,
+AAAI 2018. ST-GCN++: Duan, Wang, Chen, Lin: PYSKL, ACM MM 2022 (adaptive graph, multi-branch temporal unit).
+The defaults are the published networks; a narrow one with few blocks, pooled by body part, answers live on a CPU.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from landmarks import Layout
 from models.graph import adjacency
 from models.network import Network
-from models.normalise import Normalise
+from models.normalise import AsGiven, Normalise
+
+Edges = Literal["fixed", "importance", "offset", "free"]
+GraphBias = Literal["none", "before", "after"]
+
+DILATIONS = (1, 2, 3, 4)
+"""Of the branches of ST-GCN++'s temporal unit."""
 
 
 @dataclass(frozen=True)
 class Config:
     """What an ST-GCN is built from.
 
-    labels: outputs. fps: frames per second of its input.
+    labels: outputs. fps: frames per second of its input. persons: M, each of whom its input may show.
     widths, strides: channels out of each block, and how many of its frames a block steps over.
-    kernel: frames that a temporal convolution sees; odd. dropout: in each block after the first, and before the head.
-    partition: see models.graph. axes: 3 takes z too, 2 does not;
-    hand_depth: z within the hands all the same.
+    kernel: frames that a plain temporal convolution sees; odd.
+    dropout: in each block after the first. head_dropout: before the last layer.
+    partition: kinds of neighbour, see models.graph; `kinds` instead makes K empty ones, to be filled by weights.
+    edges: the graph is fixed; each edge has a learned importance, or a learned offset; or all of it is learned.
+    graph_bias: of the graph convolution: none, one a kind of neighbour before they are summed, or one after.
+    around_graph: a way around the graph convolution, too. around_first: a way around the first block.
+    time: a plain temporal convolution, or the six branches of ST-GCN++.
+    scale_persons: the batch normalisation of the input tells persons apart.
+    pool: over all joints, or by body part (body, left hand, right hand).
+    inputs: `normalised` features (models.normalise), or coordinates as `given` to published weights; `scored` are
+        x, y and whether the joint is seen, for weights published for 2-D key points.
+    axes: 3 takes z too, 2 does not; hand_depth: z within the hands all the same.
     """
 
     labels: int
     fps: float
-    widths: tuple[int, ...] = (32, 32, 64, 64)
-    strides: tuple[int, ...] = (1, 1, 2, 1)
-    kernel: int = 5
-    dropout: float = 0.2
+    persons: int = 1
+    widths: tuple[int, ...] = (64, 64, 64, 64, 128, 128, 128, 256, 256, 256)
+    strides: tuple[int, ...] = (1, 1, 1, 1, 2, 1, 1, 2, 1, 1)
+    kernel: int = 9
+    dropout: float = 0.0
+    head_dropout: float = 0.0
     partition: str = "spatial"
+    kinds: int = 0
+    edges: Edges = "importance"
+    graph_bias: GraphBias = "before"
+    around_graph: bool = False
+    around_first: bool = False
+    time: Literal["plain", "branches"] = "plain"
+    scale_persons: bool = False
+    pool: Literal["mean", "parts"] = "mean"
+    inputs: Literal["normalised", "given", "scored"] = "normalised"
     axes: int = 3
     hand_depth: bool = False
 
     def __post_init__(self) -> None:
         if len(self.widths) != len(self.strides) or not self.widths:
             raise ValueError(f"need one stride a block, got widths {self.widths} and strides {self.strides}")
-        if min(*self.widths, *self.strides, self.labels) < 1 or not self.fps > 0:
-            raise ValueError("widths, strides and labels are at least 1, fps is above 0")
-        if self.kernel % 2 == 0 or not 0 <= self.dropout < 1:
-            raise ValueError(f"need an odd kernel and 0 <= dropout < 1, got {self.kernel}, {self.dropout}")
+        if min(*self.widths, *self.strides, self.labels, self.persons) < 1 or not self.fps > 0:
+            raise ValueError("widths, strides, labels and persons are at least 1, fps is above 0")
+        if self.kernel % 2 == 0 or not (0 <= self.dropout < 1 and 0 <= self.head_dropout < 1):
+            raise ValueError(
+                f"need an odd kernel and 0 <= dropout < 1, got {self.kernel}, {self.dropout}, {self.head_dropout}"
+            )
+        if self.time == "branches" and min(self.widths) < len(DILATIONS) + 2:
+            raise ValueError(f"branches need widths of at least {len(DILATIONS) + 2}, got {self.widths}")
+        for name, value, known in (
+            ("edges", self.edges, ("fixed", "importance", "offset", "free")),
+            ("graph_bias", self.graph_bias, ("none", "before", "after")),
+            ("time", self.time, ("plain", "branches")),
+            ("pool", self.pool, ("mean", "parts")),
+            ("inputs", self.inputs, ("normalised", "given", "scored")),
+        ):
+            if value not in known:
+                raise ValueError(f"{name} is one of {', '.join(known)}, got {value!r}")
+
+
+@dataclass(frozen=True)
+class PlusConfig(Config):
+    """What an ST-GCN++ is built from: the fields of an ST-GCN, with the defaults of Duan et al. 2022."""
+
+    partition: str = "direction"
+    edges: Edges = "free"
+    around_graph: bool = True
+    time: Literal["plain", "branches"] = "branches"
 
 
 class GraphConv(nn.Module):
     """Sum over neighbours, one weight matrix per kind of neighbour (Yan et al. 2018, eq. 10).
 
-    In: (B, C, T, V). Out: (B, D, T, V). Buffer: adjacency (K, V, V); parameter: importance of each
-    edge, the same shape.
+    In: (B, C, T, V). Out: (B, D, T, V). adjacency (K, V, V): a buffer, or a parameter where edges are free;
+    parameter importance or offset (K, V, V): multiplies or shifts each edge.
     """
 
-    def __init__(self, channels: int, out: int, links: Tensor) -> None:
+    def __init__(self, channels: int, out: int, links: Tensor, edges: Edges, bias: GraphBias) -> None:
         super().__init__()
         self.kinds = links.shape[0]
-        self.register_buffer("adjacency", links)
         self.adjacency: Tensor
-        self.importance = nn.Parameter(torch.ones_like(links))
-        self.project = nn.Conv2d(channels * self.kinds, out, kernel_size=1, bias=False)
+        if edges == "free":
+            self.adjacency = nn.Parameter(links)
+        else:
+            self.register_buffer("adjacency", links)
+        self.importance = nn.Parameter(torch.ones_like(links)) if edges == "importance" else None
+        self.offset = nn.Parameter(torch.zeros_like(links)) if edges == "offset" else None
+        self.project = nn.Conv2d(channels * self.kinds, out, kernel_size=1, bias=bias == "after")
+        self.kind_bias = nn.Parameter(torch.zeros(self.kinds, out)) if bias == "before" else None
+
+    def edges(self) -> Tensor:
+        """(K, V, V) from source to target."""
+        if self.importance is not None:
+            return self.adjacency * self.importance
+        return self.adjacency if self.offset is None else self.adjacency + self.offset
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, T, V) -> (B, D, T, V)."""
-        edges = self.adjacency * self.importance  # (K, V, V)
+        edges = self.edges()  # (K, V, V)
         # Neighbours are summed before the weights, not after as in the paper: the same, in fewer and larger products.
         x = torch.cat([torch.matmul(x, edges[kind]) for kind in range(self.kinds)], dim=1)  # (B, K*C, T, V)
-        return self.project(x)  # (B, D, T, V)
+        x = self.project(x)  # (B, D, T, V)
+        if self.kind_bias is not None:
+            x = x + torch.matmul(self.kind_bias.T, edges.sum(dim=1)).unsqueeze(1)  # (B, D, T, V) + (D, 1, V)
+        return x
+
+
+class GraphUnit(nn.Module):
+    """Graph convolution, and a way around it where asked.
+
+    In: (B, C, T, V). Out: (B, D, T, V).
+    """
+
+    def __init__(self, channels: int, out: int, links: Tensor, config: Config) -> None:
+        super().__init__()
+        self.conv = GraphConv(channels, out, links, config.edges, config.graph_bias)
+        self.norm = nn.BatchNorm2d(out)
+        self.around: nn.Module | None = None
+        if config.around_graph:
+            self.around = (
+                nn.Identity()
+                if channels == out
+                else nn.Sequential(nn.Conv2d(channels, out, kernel_size=1), nn.BatchNorm2d(out))
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, T, V) -> (B, D, T, V)."""
+        y = self.norm(self.conv(x))  # (B, D, T, V)
+        return torch.relu(y if self.around is None else y + self.around(x))  # (B, D, T, V)
+
+
+class TimeConv(nn.Module):
+    """Convolution over a joint's frames.
+
+    In: (B, D, T, V). Out: (B, D, ceil(T / stride), V), zeros before and after the clip; with `padded` off only what
+    `reach` frames on both sides fully support: (B, D, ceil((T - 2 * reach) / stride), V).
+    """
+
+    def __init__(self, channels: int, config: Config, stride: int) -> None:
+        super().__init__()
+        self.reach = config.kernel // 2
+        self.conv = nn.Conv2d(channels, channels, (config.kernel, 1), (stride, 1), (self.reach, 0))
+        self.norm = nn.BatchNorm2d(channels)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor, padded: bool = True) -> Tensor:
+        """(B, D, T, V) -> (B, D, T', V)."""
+        return self.dropout(self.norm(_over_time(self.conv, x, padded)))  # (B, D, T', V)
+
+
+class TimeBranches(nn.Module):
+    """Six views of a joint's frames side by side: four dilations, a maximum, and the frame itself (Duan et al. 2022).
+
+    In and out: as TimeConv, with a reach of 4 frames.
+    """
+
+    def __init__(self, channels: int, config: Config, stride: int) -> None:
+        super().__init__()
+        self.reach, self.stride = max(DILATIONS), stride
+        width = channels // (len(DILATIONS) + 2)
+        first = channels - width * (len(DILATIONS) + 1)
+
+        def reduce(out: int) -> nn.Sequential:
+            return nn.Sequential(nn.Conv2d(channels, out, 1), nn.BatchNorm2d(out), nn.ReLU())
+
+        self.reduces = nn.ModuleList(reduce(width if i else first) for i in range(len(DILATIONS)))
+        self.dilated = nn.ModuleList(
+            nn.Conv2d(w, w, (3, 1), (stride, 1), (d, 0), (d, 1))
+            for d, w in zip(DILATIONS, (first, width, width, width), strict=True)
+        )
+        self.reduce_max = reduce(width)
+        self.itself = nn.Conv2d(channels, width, 1, (stride, 1))
+        self.mix = nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(), nn.Conv2d(channels, channels, 1))
+        self.norm = nn.BatchNorm2d(channels)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor, padded: bool = True) -> Tensor:
+        """(B, D, T, V) -> (B, D, T', V)."""
+        views = []
+        for reduce, conv, dilation in zip(self.reduces, self.dilated, DILATIONS, strict=True):
+            reduced = reduce(x if padded else _crop(x, self.reach - dilation))  # (B, D/6, T, V)
+            views.append(_over_time(conv, reduced, padded))
+        reduced = self.reduce_max(x if padded else _crop(x, self.reach - 1))  # (B, D/6, T, V)
+        views.append(F.max_pool2d(reduced, (3, 1), (self.stride, 1), (int(padded), 0)))
+        views.append(self.itself(x if padded else _crop(x, self.reach)))
+        return self.dropout(self.norm(self.mix(torch.cat(views, dim=1))))  # (B, D, T', V)
+
+
+def _over_time(conv: nn.Module, x: Tensor, padded: bool) -> Tensor:
+    assert isinstance(conv, nn.Conv2d)
+    return conv(x) if padded else F.conv2d(x, conv.weight, conv.bias, conv.stride, 0, conv.dilation)
+
+
+def _crop(x: Tensor, frames: int) -> Tensor:
+    return x[:, :, frames : x.shape[2] - frames]  # (B, C, T - 2 * frames, V)
 
 
 class Block(nn.Module):
     """Graph convolution, temporal convolution, and a way around both (Yan et al. 2018, fig. 3 and sec. 3.6).
 
-    In: (B, C, T, V). Out: (B, D, ceil(T / stride), V).
+    In: (B, C, T, V). Out: (B, D, T', V), T' as TimeConv says.
     """
 
-    def __init__(self, channels: int, out: int, links: Tensor, kernel: int, stride: int, dropout: float) -> None:
+    def __init__(self, channels: int, out: int, links: Tensor, config: Config, stride: int, first: bool) -> None:
         super().__init__()
-        self.space = nn.Sequential(GraphConv(channels, out, links), nn.BatchNorm2d(out), nn.ReLU())
-        self.time = nn.Sequential(
-            nn.Conv2d(out, out, (kernel, 1), (stride, 1), ((kernel - 1) // 2, 0)),
-            nn.BatchNorm2d(out),
-            nn.Dropout(dropout),
-        )
-        self.around = (
-            nn.Identity()
-            if channels == out and stride == 1
-            else nn.Sequential(nn.Conv2d(channels, out, 1, (stride, 1)), nn.BatchNorm2d(out))
-        )
+        self.space = GraphUnit(channels, out, links, config)
+        self.time = (TimeConv if config.time == "plain" else TimeBranches)(out, config, stride)
+        self.stride, self.reach = stride, self.time.reach
+        self.around: nn.Module | None = None
+        if not first or config.around_first:
+            self.around = (
+                nn.Identity()
+                if channels == out and stride == 1
+                else nn.Sequential(nn.Conv2d(channels, out, 1, (stride, 1)), nn.BatchNorm2d(out))
+            )
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, padded: bool = True) -> Tensor:
         """(B, C, T, V) -> (B, D, T', V)."""
-        return torch.relu(self.time(self.space(x)) + self.around(x))  # (B, D, T', V)
+        y = self.time(self.space(x), padded)  # (B, D, T', V)
+        if self.around is None:
+            return torch.relu(y)
+        return torch.relu(y + self.around(x if padded else _crop(x, self.reach)))  # (B, D, T', V)
 
 
 class STGCN(Network):
-    """Raw landmarks in, probabilities out.
+    """Raw landmarks in, probabilities out; by its config an ST-GCN or an ST-GCN++.
 
-    layout: V joints, in the order of the input.
+    layout: V joints, in the order of the input. The input may also be (B, M, T, V, 3): up to `persons` people,
+    of whom those not given count as absent.
     """
 
     def __init__(self, layout: Layout, config: Config) -> None:
         super().__init__()
         self.layout, self.config = layout, config
-        links = torch.from_numpy(adjacency(layout, config.partition))  # (K, V, V)
-        parts = _parts(layout)  # (P, V)
-        self.normalise = Normalise(layout, config.fps, config.axes, config.hand_depth)
-        self.scale = nn.BatchNorm1d(self.normalise.channels * len(layout))
-        blocks, channels = [], self.normalise.channels
+        joints = len(layout)
+        links = torch.zeros(config.kinds, joints, joints)  # (K, V, V)
+        if not config.kinds:
+            links = torch.from_numpy(adjacency(layout, config.partition))  # (K, V, V)
+        parts = _parts(layout) if config.pool == "parts" else torch.full((1, joints), 1 / joints)  # (P, V)
+        self.features = (
+            Normalise(layout, config.fps, config.axes, config.hand_depth)
+            if config.inputs == "normalised"
+            else AsGiven(config.axes, scored=config.inputs == "scored")
+        )
+        channels = self.features.channels
+        self.scale = nn.BatchNorm1d((config.persons if config.scale_persons else 1) * channels * joints)
+        blocks = []
         for i, (width, stride) in enumerate(zip(config.widths, config.strides, strict=True)):
-            blocks.append(Block(channels, width, links.clone(), config.kernel, stride, config.dropout if i else 0.0))
+            # The first block has no dropout (Yan et al. 2018 as published).
+            config_here = config if i else replace(config, dropout=0.0)
+            blocks.append(Block(channels, width, links.clone(), config_here, stride, first=i == 0))
             channels = width
-        self.blocks = nn.Sequential(*blocks)
-        self.register_buffer("parts", parts)
+        self.blocks = nn.ModuleList(blocks)
+        self.register_buffer("parts", parts, persistent=False)
         self.parts: Tensor
-        self.head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(channels * len(parts), config.labels))
+        self.head = nn.Sequential(nn.Dropout(config.head_dropout), nn.Linear(channels * len(parts), config.labels))
 
     def logits(self, landmarks: Tensor) -> Tensor:
-        """(B, T, V, 3), NaN where unseen -> (B, labels), before softmax."""
-        x = self.normalise(landmarks)  # (B, C, T, V)
-        flat = x.permute(0, 3, 1, 2).flatten(1, 2)  # (B, V*C, T), joint by joint
-        x = self.scale(flat).unflatten(1, (len(self.layout), -1)).permute(0, 2, 3, 1)  # (B, C, T, V)
-        x = self.blocks(x).mean(dim=2)  # (B, D, V)
-        x = torch.matmul(x, self.parts.T).flatten(1)  # (B, D*P)
-        return self.head(x)  # (B, labels)
+        """(B, T, V, 3) or (B, M, T, V, 3), NaN where unseen -> (B, labels), before softmax."""
+        if landmarks.dim() == 4:
+            return self.classify(self.features(landmarks))  # (B, labels)
+        features = self.features(landmarks.flatten(0, 1))  # (B*M, C, T, V)
+        return self.classify(features.unflatten(0, (-1, landmarks.shape[1])))  # (B, labels)
+
+    def classify(self, features: Tensor) -> Tensor:
+        """(B, C, T, V) or (B, M, C, T, V) -> (B, labels), before softmax."""
+        return self.decide(self.embed(features).mean(dim=3))  # (B, labels)
+
+    def embed(self, features: Tensor, padded: bool = True) -> Tensor:
+        """(B, C, T, V) or (B, M, C, T, V) -> (B, M, D, T', V): each person through all blocks."""
+        x = self.rescale(features)  # (B*M, C, T, V)
+        for block in self.blocks:
+            x = block(x, padded)  # (B*M, D, T', V)
+        return x.unflatten(0, (-1, self.config.persons))  # (B, M, D, T', V)
+
+    def rescale(self, features: Tensor) -> Tensor:
+        """(B, C, T, V) or (B, M, C, T, V), fewer than M persons too -> batch normalised (B*M, C, T, V)."""
+        x = features if features.dim() == 5 else features.unsqueeze(1)  # (B, M, C, T, V)
+        absent = self.config.persons - x.shape[1]
+        if absent < 0:
+            raise ValueError(f"this network takes {self.config.persons} persons, got {x.shape[1]}")
+        if absent:
+            x = torch.cat([x, *[torch.zeros_like(x[:, :1])] * absent], dim=1)  # (B, M, C, T, V)
+        x = x.permute(0, 1, 4, 2, 3)  # (B, M, V, C, T)
+        persons, joints, channels = x.shape[1:4]
+        # Joint by joint, a joint's channels together; persons share the statistics unless told apart.
+        flat = x.flatten(1, 3) if self.config.scale_persons else x.flatten(0, 1).flatten(1, 2)  # (B[*M], [M*]V*C, T)
+        flat = self.scale(flat)
+        if self.config.scale_persons:
+            flat = flat.unflatten(1, (persons, -1)).flatten(0, 1)  # (B*M, V*C, T)
+        return flat.unflatten(1, (joints, channels)).permute(0, 2, 3, 1)  # (B*M, C, T, V)
+
+    def decide(self, embedding: Tensor) -> Tensor:
+        """(B, M, D, V), pooled over time -> (B, labels), before softmax."""
+        x = torch.matmul(embedding, self.parts.T).mean(dim=1)  # (B, D, P)
+        return self.head(x.flatten(1))  # (B, labels)
 
 
 def _parts(layout: Layout) -> Tensor:

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from landmarks import LandmarkError, formats
-from training import checkpoint, config, trainer
+from models import checkpoint
+from training import config, trainer
 from training.evaluate import make_bench, measure, milliseconds, of_network, of_onnx
 from training.replay import replay
 

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from landmarks import Decoding, Layout, Manifest, find_layout
-from models import Network, build
+from models import Checkpoint, Network, build
 from training import metrics
-from training.checkpoint import Checkpoint
 from training.clip import Clip
 from training.config import Fit, Recipe
 from training.evaluate import Bench, make_bench, measure, of_network

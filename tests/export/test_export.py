@@ -11,12 +11,9 @@ from export.__main__ import main
 from export.onnx import to_onnx
 from landmarks import SIGN_27, Manifest
 from landmarks.manifest import METADATA_KEY
-from models import NETWORKS, build
-from training.checkpoint import Checkpoint
+from models import NETWORKS, Checkpoint, build
+from tests.networks import FRAMES, SMALL
 from training.evaluate import of_onnx
-
-FRAMES = 8
-SMALL = {"stgcn": {"widths": (8, 16), "strides": (1, 2)}}
 
 
 @pytest.fixture(scope="module", params=sorted(NETWORKS))

@@ -71,6 +71,9 @@ stride = 4
 [network.options]
 widths = [8, 8]
 strides = [1, 2]
+kernel = 5
+pool = "parts"
+around_first = true
 [fit]
 epochs = 3
 windows = 160

@@ -3,9 +3,9 @@ import json
 import pytest
 import torch
 
-from training import checkpoint, config, trainer
+from models import CheckpointError, checkpoint
+from training import config, trainer
 from training.__main__ import main
-from training.checkpoint import CheckpointError
 from training.splits import Overlap
 
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from landmarks import Layout, Manifest
-from models import Network, build
+from models.network import Network
+from models.registry import build
 
 FILE = "model.pt"
 """Name of the checkpoint in a run's folder."""
@@ -23,10 +24,10 @@ class CheckpointError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """Everything that outlives a fit.
+    """Everything that outlives a fit or an import.
 
     manifest: names the network too. layout: of its input. options: fields of the network's Config.
-    weights: its state dict. recipe: the recipe as plain values.
+    weights: its state dict. recipe: where they come from, as plain values.
     """
 
     manifest: Manifest
@@ -45,6 +46,7 @@ class Checkpoint:
         """Write it into the folder of a run; returns the file."""
         run.mkdir(parents=True, exist_ok=True)
         layout = {"name": self.layout.name, "joints": self.layout.joints, "bones": self.layout.bones}
+        layout["centre"] = self.layout.centre
         about = {"layout": layout, "options": self.options, "recipe": self.recipe}
         path = run / FILE
         partial = path.with_suffix(".partial")
@@ -64,7 +66,12 @@ def load(run: Path) -> Checkpoint:
         layout = about["layout"]
         return Checkpoint(
             manifest=Manifest.from_json(saved["manifest"]),
-            layout=Layout(layout["name"], tuple(layout["joints"]), tuple((a, b) for a, b in layout["bones"])),
+            layout=Layout(
+                layout["name"],
+                tuple(layout["joints"]),
+                tuple((child, parent) for child, parent in layout["bones"]),
+                layout.get("centre", ""),
+            ),
             options={key: tuple(v) if isinstance(v, list) else v for key, v in about["options"].items()},
             weights=saved["weights"],
             recipe=about["recipe"],

@@ -1,0 +1,50 @@
+"""Every family of published networks by its name."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from models.reference import stgcn
+from models.reference.published import Family, Published, State, UnknownCheckpoint
+from models.registry import NETWORKS
+
+FAMILIES: dict[str, Family] = {family.name: family for family in (stgcn.FAMILY,)}
+"""Name -> how its checkpoints are read."""
+
+
+def find_family(name: str) -> Family:
+    """The family of that name or alias. Raises UnknownCheckpoint, which names those there are."""
+    for family in FAMILIES.values():
+        if name == family.name or name in family.aliases:
+            return family
+    raise UnknownCheckpoint(f"no family {name!r}; choose from {', '.join(sorted(FAMILIES))}")
+
+
+def recognise(state: State) -> Family:
+    """The family whose names these are. Raises UnknownCheckpoint."""
+    for family in FAMILIES.values():
+        if family.recognises(state):
+            return family
+    some = ", ".join(list(state)[:5])
+    raise UnknownCheckpoint(
+        f"these are the names of no network we read ({some}, ... {len(state)} in all); "
+        f"known are checkpoints of {', '.join(sorted(FAMILIES))}"
+    )
+
+
+def translate(state: State, **known: Any) -> Published:
+    """A published state dict as one of our networks; `known` says what weights cannot say.
+
+    known: `layout`, `frames` (of a window), and fields of the network's Config, which go over what the weights say.
+    Raises UnknownCheckpoint for names of no family, PartialLoad where a name is missing, unexpected or of a
+    wrong shape, and ValueError for something known that the network does not take.
+    """
+    published = recognise(state).translate(state, known)
+    fields = {field.name for field in dataclasses.fields(NETWORKS[published.network_name][0])}
+    if strange := sorted(set(known) - fields - {"layout", "frames"}):
+        raise ValueError(f"{published.network_name} takes no {strange[0]}; choose from {', '.join(sorted(fields))}")
+    over = {key: value for key, value in known.items() if key in fields}
+    published = dataclasses.replace(published, options={**published.options, **over})
+    published.network()
+    return published

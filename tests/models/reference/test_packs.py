@@ -1,0 +1,103 @@
+"""Golden parity: published networks, rebuilt from numbers, say what they said (shared/parity)."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from bench import packs, parity
+from export import export
+from export import parity as onnx_parity
+from models import checkpoint
+from models.__main__ import main
+from models.reference import FAMILIES, PartialLoad, find_family, recognise, translate
+
+PARITY = Path(__file__).resolve().parents[4] / "shared" / "parity"
+FOLDERS = sorted(path.parent for path in PARITY.glob("*/pack.json"))
+every_pack = pytest.mark.parametrize(
+    "folder",
+    FOLDERS or [pytest.param(None, marks=pytest.mark.skip(reason=f"needs the parity packs at {PARITY}"))],
+    ids=lambda folder: folder and folder.name,
+)
+# Trainable parameters, as the specs count them ("VERIFIED" or "measured" there). CoST-GCN: 3,144,508 of its backbone,
+# less the frozen graphs of 10 blocks (18,750) and two of three biases that are only ever summed (2,816), with
+# data_bn (300) and the last layer (15,420).
+PARAMETERS = {
+    "costgcn-star": 3_144_508 - 18_750 - 2_816 + 300 + 15_420,
+    "stgcn-mmaction0": 3_098_832,
+    "stgcn-original": 3_098_832,
+    "stgcn-pyskl-ntu": 3_098_832,
+    "stgcnpp-pyskl-handmp": 197_478,
+    "stgcnpp-pyskl-ntu": 1_403_144,
+}
+
+
+@every_pack
+def test_outputs_are_the_published_ones(folder):
+    pack = packs.load(folder)
+    assert pack.error(parity.answers(pack, parity.translate(pack))) <= 1
+
+
+@every_pack
+def test_a_change_of_weights_is_out_of_tolerance(folder):
+    pack = packs.load(folder)
+    published = parity.translate(pack)
+    name = [name for name, weight in published.weights.items() if weight.is_floating_point() and "head" in name][-1]
+    weights = {**published.weights, name: published.weights[name] * 1.01 + 0.01}
+    assert pack.error(parity.answers(pack, dataclasses.replace(published, weights=weights))) > 1
+
+
+@every_pack
+def test_the_family_is_recognised_by_its_names_alone(folder):
+    pack = packs.load(folder)
+    assert recognise(pack.state) is find_family(pack.config["family"])
+
+
+@every_pack
+def test_parameters_are_as_many_as_published(folder):
+    if folder.name in PARAMETERS:
+        network = parity.translate(packs.load(folder)).network()
+        assert sum(p.numel() for p in network.parameters()) == PARAMETERS[folder.name]
+
+
+@every_pack
+def test_a_missing_a_strange_and_a_misshapen_weight_are_refused_by_name(folder):
+    pack = packs.load(folder)
+    known = find_family(pack.config["family"]).arguments(pack.config)
+    state = {name: torch.from_numpy(values.copy()) for name, values in pack.state.items()}
+    published = translate(state, **known)
+    biases = [name for name in state if name.endswith("bias") and name not in published.dropped]
+    gone = {name: tensor for name, tensor in state.items() if name != biases[-1]}
+    with pytest.raises(PartialLoad, match=r"has no|missing"):
+        translate(gone, **known)
+    with pytest.raises(PartialLoad, match="extra"):
+        translate({**state, "extra.weight": torch.zeros(3)}, **known)
+    with pytest.raises(PartialLoad, match=r"shape|has no|built"):
+        translate({**state, biases[0]: torch.zeros(3)}, **known)
+
+
+@pytest.mark.slow
+@every_pack
+def test_a_checkpoint_file_becomes_a_graph(folder, tmp_path, capsys):
+    """`python -m models import` without what the pack knows besides, then `python -m export`."""
+    pack = packs.load(folder)
+    state = {name: torch.from_numpy(values.copy()) for name, values in pack.state.items()}
+    torch.save(
+        {"epoch": 3, "state_dict": {f"module.{name}": value for name, value in state.items()}}, tmp_path / "a.pth"
+    )
+    assert main(["import", str(tmp_path / "a.pth"), "--as", "theirs", "--out", str(tmp_path / "run")]) == 0
+    assert "none missing" in capsys.readouterr().out
+    saved = checkpoint.load(tmp_path / "run")
+    assert export(saved, tmp_path / "theirs.onnx") <= onnx_parity.TOLERANCE
+    save_file({name: value.contiguous() for name, value in state.items()}, tmp_path / "a.safetensors")
+    assert main(["import", str(tmp_path / "a.safetensors"), "--as", "theirs", "--out", str(tmp_path / "again")]) == 0
+    again = checkpoint.load(tmp_path / "again")
+    assert all(torch.equal(again.weights[name], weight) for name, weight in saved.weights.items())
+
+
+def test_every_family_has_a_pack():
+    if not FOLDERS:
+        pytest.skip(f"needs the parity packs at {PARITY}")
+    assert {find_family(packs.load(folder).config["family"]).name for folder in FOLDERS} == set(FAMILIES)
