@@ -22,9 +22,6 @@ from models.normalise import AsGiven, Normalise
 Edges = Literal["fixed", "importance", "offset", "free"]
 GraphBias = Literal["none", "before", "after"]
 
-DILATIONS = (1, 2, 3, 4)
-"""Of the branches of ST-GCN++'s temporal unit."""
-
 
 @dataclass(frozen=True)
 class Config:
@@ -38,8 +35,8 @@ class Config:
     edges: the graph is fixed; each edge has a learned importance, or a learned offset; or all of it is learned.
     graph_bias: of the graph convolution: none, one a kind of neighbour before they are summed, or one after.
     around_graph: a way around the graph convolution, too. around_first: a way around the first block.
-    time: a plain temporal convolution, or the six branches of ST-GCN++.
-    scale_persons: the batch normalisation of the input tells persons apart.
+    time: a plain temporal convolution, or the branches of ST-GCN++, one for each of `dilations`, and two more.
+    scale: the batch normalisation of the input is shared by persons, or tells them apart, or there is none.
     pool: over all joints, or by body part (body, left hand, right hand).
     inputs: `normalised` features (models.normalise), or coordinates as `given` to published weights; `scored` are
         x, y and whether the joint is seen, for weights published for 2-D key points.
@@ -61,7 +58,8 @@ class Config:
     around_graph: bool = False
     around_first: bool = False
     time: Literal["plain", "branches"] = "plain"
-    scale_persons: bool = False
+    dilations: tuple[int, ...] = (1, 2, 3, 4)
+    scale: Literal["shared", "persons", "none"] = "shared"
     pool: Literal["mean", "parts"] = "mean"
     inputs: Literal["normalised", "given", "scored"] = "normalised"
     axes: int = 3
@@ -76,12 +74,15 @@ class Config:
             raise ValueError(
                 f"need an odd kernel and 0 <= dropout < 1, got {self.kernel}, {self.dropout}, {self.head_dropout}"
             )
-        if self.time == "branches" and min(self.widths) < len(DILATIONS) + 2:
-            raise ValueError(f"branches need widths of at least {len(DILATIONS) + 2}, got {self.widths}")
+        if not self.dilations or min(self.dilations) < 1:
+            raise ValueError(f"dilations are at least 1, got {self.dilations}")
+        if self.time == "branches" and min(self.widths) < len(self.dilations) + 2:
+            raise ValueError(f"branches need widths of at least {len(self.dilations) + 2}, got {self.widths}")
         for name, value, known in (
             ("edges", self.edges, ("fixed", "importance", "offset", "free")),
             ("graph_bias", self.graph_bias, ("none", "before", "after")),
             ("time", self.time, ("plain", "branches")),
+            ("scale", self.scale, ("shared", "persons", "none")),
             ("pool", self.pool, ("mean", "parts")),
             ("inputs", self.inputs, ("normalised", "given", "scored")),
         ):
@@ -180,24 +181,25 @@ class TimeConv(nn.Module):
 
 
 class TimeBranches(nn.Module):
-    """Six views of a joint's frames side by side: four dilations, a maximum, and the frame itself (Duan et al. 2022).
+    """Views of a joint's frames side by side: dilations, a maximum, and the frame itself (Duan et al. 2022).
 
-    In and out: as TimeConv, with a reach of 4 frames.
+    In and out: as TimeConv, with a reach of the largest dilation.
     """
 
     def __init__(self, channels: int, config: Config, stride: int) -> None:
         super().__init__()
-        self.reach, self.stride = max(DILATIONS), stride
-        width = channels // (len(DILATIONS) + 2)
-        first = channels - width * (len(DILATIONS) + 1)
+        self.dilations, self.reach, self.stride = config.dilations, max(config.dilations), stride
+        branches = len(self.dilations) + 2
+        width = channels // branches
+        widths = [channels - width * (branches - 1), *[width] * (len(self.dilations) - 1)]
 
         def reduce(out: int) -> nn.Sequential:
             return nn.Sequential(nn.Conv2d(channels, out, 1), nn.BatchNorm2d(out), nn.ReLU())
 
-        self.reduces = nn.ModuleList(reduce(width if i else first) for i in range(len(DILATIONS)))
+        self.reduces = nn.ModuleList(reduce(out) for out in widths)
         self.dilated = nn.ModuleList(
-            nn.Conv2d(w, w, (3, 1), (stride, 1), (d, 0), (d, 1))
-            for d, w in zip(DILATIONS, (first, width, width, width), strict=True)
+            nn.Conv2d(out, out, (3, 1), (stride, 1), (dilation, 0), (dilation, 1))
+            for out, dilation in zip(widths, self.dilations, strict=True)
         )
         self.reduce_max = reduce(width)
         self.itself = nn.Conv2d(channels, width, 1, (stride, 1))
@@ -208,7 +210,7 @@ class TimeBranches(nn.Module):
     def forward(self, x: Tensor, padded: bool = True) -> Tensor:
         """(B, D, T, V) -> (B, D, T', V)."""
         views = []
-        for reduce, conv, dilation in zip(self.reduces, self.dilated, DILATIONS, strict=True):
+        for reduce, conv, dilation in zip(self.reduces, self.dilated, self.dilations, strict=True):
             reduced = reduce(x if padded else _crop(x, self.reach - dilation))  # (B, D/6, T, V)
             views.append(_over_time(conv, reduced, padded))
         reduced = self.reduce_max(x if padded else _crop(x, self.reach - 1))  # (B, D/6, T, V)
@@ -274,7 +276,12 @@ class STGCN(Network):
             else AsGiven(config.axes, scored=config.inputs == "scored")
         )
         channels = self.features.channels
-        self.scale = nn.BatchNorm1d((config.persons if config.scale_persons else 1) * channels * joints)
+        tell_apart = config.scale == "persons"
+        self.scale = (
+            nn.Identity()
+            if config.scale == "none"
+            else nn.BatchNorm1d((config.persons if tell_apart else 1) * channels * joints)
+        )
         blocks = []
         for i, (width, stride) in enumerate(zip(config.widths, config.strides, strict=True)):
             # The first block has no dropout (Yan et al. 2018 as published).
@@ -315,9 +322,10 @@ class STGCN(Network):
         x = x.permute(0, 1, 4, 2, 3)  # (B, M, V, C, T)
         persons, joints, channels = x.shape[1:4]
         # Joint by joint, a joint's channels together; persons share the statistics unless told apart.
-        flat = x.flatten(1, 3) if self.config.scale_persons else x.flatten(0, 1).flatten(1, 2)  # (B[*M], [M*]V*C, T)
+        tell_apart = self.config.scale == "persons"
+        flat = x.flatten(1, 3) if tell_apart else x.flatten(0, 1).flatten(1, 2)  # (B, M*V*C, T) or (B*M, V*C, T)
         flat = self.scale(flat)
-        if self.config.scale_persons:
+        if tell_apart:
             flat = flat.unflatten(1, (persons, -1)).flatten(0, 1)  # (B*M, V*C, T)
         return flat.unflatten(1, (joints, channels)).permute(0, 2, 3, 1)  # (B*M, C, T, V)
 

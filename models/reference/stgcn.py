@@ -34,10 +34,6 @@ _PYSKL = {
     "gcn.down.1": "space.around.1",
     "tcn.conv": "time.conv",
     "tcn.bn": "time.norm",
-    **{f"tcn.branches.{b}.{i}": f"time.reduces.{b}.{i}" for b in range(4) for i in range(2)},
-    **{f"tcn.branches.{b}.3.conv": f"time.dilated.{b}" for b in range(4)},
-    **{f"tcn.branches.4.{i}": f"time.reduce_max.{i}" for i in range(2)},
-    "tcn.branches.5": "time.itself",
     "tcn.transform.0": "time.mix.0",
     "tcn.transform.2": "time.mix.2",
     "residual.conv": "around.0",
@@ -76,12 +72,19 @@ def translate(state: State, known: Mapping[str, Any]) -> Published:
     style = next(m[1] for name in names if (m := _BLOCK.match(name)))
     first = 1 if style == "layers" else 0
     prefix = {"st_gcn_networks": "st_gcn_networks.{}.", "gcn": "gcn.{}.", "layers": "layers.layer{}."}[style]
-    table = {"st_gcn_networks": _ORIGINAL, "gcn": _PYSKL, "layers": _CONTINUAL}[style]
+    dilated = sum(name.startswith(prefix.format(0)) and name.endswith(".3.conv.weight") for name in names)
+    table = {
+        "st_gcn_networks": _ORIGINAL,
+        "gcn": {**_PYSKL, **_branches(dilated)},
+        "layers": _CONTINUAL,
+    }[style]
     count = max(int(m[2]) for name in names if (m := _BLOCK.match(name))) + 1 - first
     head = next((h for h in ("fcn", "fc_cls", "fc") if f"{h}.weight" in names), "fc")
     places = [prefix.format(i + first) for i in range(count)]
 
-    weights: dict[str, Tensor] = {f"scale.{leaf}": names[f"data_bn.{leaf}"] for leaf in _norm_leaves()}
+    weights: dict[str, Tensor] = {
+        name.replace("data_bn", "scale"): names[name] for name in list(names) if name.startswith("data_bn.")
+    }
     weights["head.1.weight"] = names[f"{head}.weight"].flatten(1)
     weights["head.1.bias"] = names[f"{head}.bias"]
     for i, place in enumerate(places):
@@ -94,7 +97,7 @@ def translate(state: State, known: Mapping[str, Any]) -> Published:
     edges = _edges(names, places[0], known)
     bias = "before"
     for i, place in enumerate(places):
-        bias = _graph_conv(names, weights, i, place, kinds)
+        bias = _graph_conv(names, weights, i, place, kinds, known)
         weights[f"blocks.{i}.space.conv.adjacency"] = links[i]
         if edges in ("importance", "offset"):
             learned = {
@@ -109,8 +112,8 @@ def translate(state: State, known: Mapping[str, Any]) -> Published:
     channels = weights["blocks.0.space.conv.project.weight"].shape[1] // kinds
     layout, partition = _graph(links[0], known.get("layout"))
     branches = "blocks.0.time.mix.2.weight" in weights
-    scale_persons = weights["scale.weight"].numel() // (joints * channels)
-    persons = known.get("persons", scale_persons if scale_persons > 1 else (1 if joints == 21 else 2))
+    scaled = weights["scale.weight"].numel() // (joints * channels) if "scale.weight" in weights else 0
+    persons = known.get("persons", scaled if scaled > 1 else (1 if joints == 21 else 2))
     options: dict[str, Any] = {
         "labels": weights["head.1.bias"].numel(),
         "fps": float(known.get("fps", 30.0)),
@@ -121,11 +124,15 @@ def translate(state: State, known: Mapping[str, Any]) -> Published:
         "graph_bias": bias,
         "around_graph": any(f"blocks.{i}.space.around.0.weight" in weights for i in range(count)),
         "time": "branches" if branches else "plain",
-        "scale_persons": scale_persons > 1,
+        "scale": {0: "none", 1: known.get("scale", "shared")}.get(scaled, "persons"),
         "inputs": "given" if channels != 3 or "spine_mid" in layout or joints == 21 else "scored",
         "axes": channels,
         **({"partition": partition} if partition else {"kinds": kinds}),
-        **({} if branches else {"kernel": weights["blocks.0.time.conv.weight"].shape[2]}),
+        **(
+            {"dilations": tuple(range(1, dilated + 1))}
+            if branches
+            else {"kernel": weights["blocks.0.time.conv.weight"].shape[2]}
+        ),
         **({"around_graph": known["around_graph"]} if "around_graph" in known else {}),
     }
     return Published(
@@ -138,8 +145,14 @@ def translate(state: State, known: Mapping[str, Any]) -> Published:
     )
 
 
-def _norm_leaves() -> tuple[str, ...]:
-    return ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+def _branches(dilated: int) -> dict[str, str]:
+    """Names of ST-GCN++'s temporal unit: dilated branches, one that takes the maximum, one plain."""
+    return {
+        **{f"tcn.branches.{b}.{i}": f"time.reduces.{b}.{i}" for b in range(dilated) for i in range(2)},
+        **{f"tcn.branches.{b}.3.conv": f"time.dilated.{b}" for b in range(dilated)},
+        **{f"tcn.branches.{dilated}.{i}": f"time.reduce_max.{i}" for i in range(2)},
+        f"tcn.branches.{dilated + 1}": "time.itself",
+    }
 
 
 def _edges(names: Names, place: str, known: Mapping[str, Any]) -> str:
@@ -150,7 +163,9 @@ def _edges(names: Names, place: str, known: Mapping[str, Any]) -> str:
     return known.get("edges") or ("importance" if names[f"{place}gcn.PA"].mean() > 0.5 else "offset")
 
 
-def _graph_conv(names: Names, weights: dict[str, Tensor], i: int, place: str, kinds: int) -> str:
+def _graph_conv(
+    names: Names, weights: dict[str, Tensor], i: int, place: str, kinds: int, known: Mapping[str, Any]
+) -> str:
     """One block's graph convolution, from any of three forms; returns where its bias stands."""
     ours = f"blocks.{i}.space.conv."
     if f"{place}gcn.g_conv.0.weight" in names:  # one convolution a kind, each with a bias that is simply added
@@ -160,8 +175,9 @@ def _graph_conv(names: Names, weights: dict[str, Tensor], i: int, place: str, ki
         weights[f"{ours}project.bias"] = torch.stack(biases).sum(dim=0)
         return "after"
     weight, bias = names[f"{place}gcn.conv.weight"], names[f"{place}gcn.conv.bias"]
-    after = weight.shape[0] == names[_norm_of(names, place)].numel()
-    if after and kinds > 1:  # pyskl's conv_pos "post": neighbours first
+    # pyskl's conv_pos "post" sums neighbours first. With one kind, shapes do not tell.
+    after = weight.shape[0] == names[_norm_of(names, place)].numel() and kinds > 1
+    if after or known.get("graph_bias") == "after":
         weights[f"{ours}project.weight"], weights[f"{ours}project.bias"] = weight, bias
         return "after"
     by_kind = weight.unflatten(0, (kinds, -1))  # (K, D, C, 1, 1)
@@ -218,6 +234,10 @@ def arguments(config: Mapping[str, Any]) -> dict[str, Any]:
         down = backbone.get("down_stages", [5, 8])
         known["strides"] = tuple(2 if stage in down else 1 for stage in range(1, stages + 1))
         known["around_graph"] = bool(backbone.get("gcn_with_res", False))
+        if backbone.get("gcn_conv_pos", "pre") == "post":
+            known["graph_bias"] = "after"
+        if backbone.get("data_bn_type", "VC") == "MVC":
+            known["scale"] = "persons"
         adaptive = backbone.get("gcn_adaptive", "importance")
         known["edges"] = {"importance": "importance", "offset": "offset", "init": "free", None: "fixed"}[adaptive]
     if "stride" in config:
