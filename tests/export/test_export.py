@@ -12,6 +12,9 @@ from export.onnx import to_onnx
 from landmarks import SIGN_27, Manifest
 from landmarks.manifest import METADATA_KEY
 from models import NETWORKS, Checkpoint, build
+from service.engine import OnnxEngine
+from service.session import Session, replay
+from tests.fakes import signer
 from tests.networks import FRAMES, SMALL
 from training.evaluate import of_onnx
 
@@ -74,6 +77,15 @@ def test_onnxruntime_says_what_torch_says(written, saved, batch):
         with torch.inference_mode():
             ours = saved.network()(torch.from_numpy(windows)).numpy()
         np.testing.assert_allclose(predict(windows), ours, atol=1e-4)
+
+
+def test_the_service_serves_it(written, saved):
+    session = Session([OnnxEngine(written)], aspect=4 / 3)
+    scores, _ = replay(session, signer([False] * 10 + [True] * 20, fps=15))
+    assert len(scores) >= 5
+    for scored in scores:
+        assert len(scored.probabilities) == 3
+        assert sum(scored.probabilities) == pytest.approx(1, abs=1e-5)
 
 
 def test_a_graph_of_other_weights_is_refused(saved):

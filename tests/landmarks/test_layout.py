@@ -10,12 +10,54 @@ from landmarks import (
     UnknownJoint,
     UnknownLayout,
     find_layout,
+    numbered,
 )
 
 
-@pytest.mark.parametrize(("name", "joints"), [("holistic_75", 75), ("pose_33", 33), ("hand_21", 21), ("sign_27", 27)])
-def test_layouts_have_as_many_joints_as_their_names_say(name, joints):
-    assert len(find_layout(name)) == joints
+@pytest.mark.parametrize("name", [name for name in LAYOUTS if any(c.isdigit() for c in name)])
+def test_layouts_have_as_many_joints_as_their_names_say(name):
+    assert len(find_layout(name)) == int("".join(c for c in name if c.isdigit()))
+
+
+# Bones as the published code numbers them: (child, parent).
+PUBLISHED = {
+    "ntu_25": "0-1 1-20 2-20 3-2 4-20 5-4 6-5 7-6 8-20 9-8 10-9 11-10 12-0 13-12 14-13 15-14 16-0 17-16 18-17 19-18 "
+    "21-7 22-7 23-11 24-11",
+    "ntu_25_chain": "0-1 1-20 2-20 3-2 4-20 5-4 6-5 7-6 8-20 9-8 10-9 11-10 12-0 13-12 14-13 15-14 16-0 17-16 18-17 "
+    "19-18 21-22 22-7 23-24 24-11",
+    "coco_17": "15-13 13-11 16-14 14-12 11-5 12-6 9-7 7-5 10-8 8-6 5-0 6-0 1-0 3-1 2-0 4-2",
+    "openpose_18": "4-3 3-2 7-6 6-5 13-12 12-11 10-9 9-8 11-5 8-2 5-1 2-1 0-1 15-0 14-0 17-15 16-14",
+    "shrec_22": "1-0 2-0 3-2 4-3 5-4 6-1 7-6 8-7 9-8 10-1 11-10 12-11 13-12 14-1 15-14 16-15 17-16 18-1 19-18 20-19 "
+    "21-20",
+    "shrec_20": "1-0 2-1 3-2 4-0 5-4 6-5 7-6 8-0 9-8 10-9 11-10 12-0 13-12 14-13 15-14 16-0 17-16 18-17 19-18",
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_bones_are_the_published_ones(name):
+    want = {tuple(int(joint) for joint in bone.split("-")) for bone in PUBLISHED[name].split()}
+    assert {(int(child), int(parent)) for child, parent in find_layout(name).edges} == want
+
+
+@pytest.mark.parametrize(
+    ("name", "centre"),
+    [("ntu_25", 20), ("ntu_25_chain", 20), ("coco_17", 0), ("coco_17_linked", 0), ("openpose_18", 1), ("hand_21", 0)],
+)
+def test_a_layout_has_a_centre(name, centre):
+    layout = find_layout(name)
+    assert layout.indices(layout.centre) == centre
+
+
+def test_a_centre_must_be_a_joint():
+    with pytest.raises(UnknownJoint, match="tail"):
+        Layout("bad", ("a", "b"), (), centre="tail")
+
+
+def test_a_numbered_layout_has_joints_and_bones_by_position():
+    layout = numbered(3, [(1, 0), (2, 1)])
+    assert layout.joints == ("joint_0", "joint_1", "joint_2")
+    assert layout.edges.tolist() == [[1, 0], [2, 1]]
+    assert layout.centre == "joint_0"
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=lambda layout: layout.name)

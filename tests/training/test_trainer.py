@@ -3,7 +3,8 @@ import json
 import pytest
 import torch
 
-from models import CheckpointError, checkpoint
+from models import NETWORKS, CheckpointError, checkpoint
+from tests.networks import FRAMES, SMALL
 from training import config, trainer
 from training.__main__ import main
 from training.splits import Overlap
@@ -67,3 +68,19 @@ def test_the_commands_fit_and_evaluate_agree(recipe_file, tmp_path, capsys):
 def test_a_command_with_a_wrong_key_says_so_and_fails(recipe_file, capsys):
     assert main(["fit", str(recipe_file), "--set", "fit.epoch=1"]) == 2
     assert "unknown key fit.epoch" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_every_network_trains_by_a_recipe(name, recipe_file):
+    options = ", ".join(f"{key} = {json.dumps(value)}" for key, value in SMALL[name].items())
+    recipe = config.load(
+        recipe_file,
+        (f"network.name={name}", f"network.options={{ {options} }}", f"window.frames={FRAMES}", "fit.epochs=8"),
+    )
+    told = []
+    saved = trainer.fit(recipe, told.append)
+    losses = [float(line.split("loss ")[1].split(",")[0]) for line in told if line.startswith("epoch")]
+    assert losses[7] < losses[0]
+    assert saved.manifest.network == name
+    assert saved.manifest.metrics["pr_auc_hands_visible"] > 0.6
