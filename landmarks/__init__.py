@@ -29,6 +29,7 @@ from landmarks.layout import (
     SIGN_27,
     UPPER_BODY,
     Layout,
+    blend,
     find_layout,
     numbered,
 )
@@ -70,6 +71,7 @@ __all__ = [
     "UnknownJoint",
     "UnknownLayout",
     "Window",
+    "blend",
     "find_layout",
     "frames_behind",
     "numbered",

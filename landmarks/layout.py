@@ -398,3 +398,24 @@ def find_layout(name: str) -> Layout:
     if name not in LAYOUTS:
         raise UnknownLayout(f"no layout {name!r}; choose from {', '.join(sorted(LAYOUTS))}")
     return LAYOUTS[name]
+
+
+MIDWAY = {
+    "neck": ("left_shoulder", "right_shoulder"),
+    "mid_hip": ("left_hip", "right_hip"),
+}
+"""Joints that lie midway between two others, for layouts that have only those."""
+
+
+def blend(source: Layout, target: Layout) -> NDArray[np.float32]:
+    """(V_target, V_source) weights that make a target's joints of a source's.
+
+    A row picks the joint of the same name, or else averages the two that it lies midway between; it is all zeros
+    where the source has neither.
+    """
+    weights = np.zeros((len(target), len(source)), dtype=np.float32)
+    for row, joint in zip(weights, target.joints, strict=True):
+        parts = (joint,) if joint in source else MIDWAY.get(joint, ())
+        if parts and all(part in source for part in parts):
+            row[source.indices(*parts)] = 1 / len(parts)
+    return weights

@@ -1,14 +1,18 @@
+import numpy as np
 import pytest
 
 from landmarks import (
+    BODY_25,
     HAND_21,
     HOLISTIC_75,
     LAYOUTS,
+    POSE_33,
     SIGN_27,
     UPPER_BODY,
     Layout,
     UnknownJoint,
     UnknownLayout,
+    blend,
     find_layout,
     numbered,
 )
@@ -95,3 +99,23 @@ def test_an_unknown_layout_shows_the_right_ones():
 def test_a_layout_refuses_a_joint_named_twice():
     with pytest.raises(ValueError, match="twice"):
         Layout("bad", ("a", "a"), ())
+
+
+def test_blending_makes_openposes_body_of_mediapipes():
+    weights = blend(POSE_33, BODY_25)
+    made = {
+        joint: [POSE_33.joints[i] for i in np.flatnonzero(row)]
+        for joint, row in zip(BODY_25.joints, weights, strict=True)
+    }
+    assert made.pop("neck") == ["left_shoulder", "right_shoulder"]
+    assert made.pop("mid_hip") == ["left_hip", "right_hip"]
+    toes = {joint for joint in made if "toe" in joint}
+    assert all(made[joint] == ([] if joint in toes else [joint]) for joint in made)
+    assert len(toes) == 4
+    assert set(weights.sum(axis=1).tolist()) == {0.0, 1.0}
+
+
+def test_blending_with_itself_changes_nothing_and_without_shoulders_there_is_no_neck():
+    for layout in LAYOUTS.values():
+        assert (blend(layout, layout) == np.eye(len(layout))).all()
+    assert not blend(HAND_21, BODY_25).any()
