@@ -175,9 +175,17 @@ class TimeConv(nn.Module):
         self.norm = nn.BatchNorm2d(channels)
         self.dropout = nn.Dropout(config.dropout)
 
+    def frames(self, x: Tensor) -> Tensor:
+        """(B, D, T, V) -> the same: nothing is done to single frames before those around them are looked at."""
+        return x  # (B, D, T, V)
+
+    def over_time(self, x: Tensor, padded: bool = True) -> Tensor:
+        """What `frames` gives, (B, D, T, V) -> (B, D, T', V)."""
+        return self.dropout(self.norm(_over_time(self.conv, x, padded)))  # (B, D, T', V)
+
     def forward(self, x: Tensor, padded: bool = True) -> Tensor:
         """(B, D, T, V) -> (B, D, T', V)."""
-        return self.dropout(self.norm(_over_time(self.conv, x, padded)))  # (B, D, T', V)
+        return self.over_time(self.frames(x), padded)  # (B, D, T', V)
 
 
 class TimeBranches(nn.Module):
@@ -202,21 +210,31 @@ class TimeBranches(nn.Module):
             for out, dilation in zip(widths, self.dilations, strict=True)
         )
         self.reduce_max = reduce(width)
-        self.itself = nn.Conv2d(channels, width, 1, (stride, 1))
+        self.itself = nn.Conv2d(channels, width, 1)
+        self.widths = [*widths, width, width]
         self.mix = nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(), nn.Conv2d(channels, channels, 1))
         self.norm = nn.BatchNorm2d(channels)
         self.dropout = nn.Dropout(config.dropout)
 
+    def frames(self, x: Tensor) -> Tensor:
+        """(B, D, T, V) -> what the branches make of each frame by itself, side by side (B, D, T, V)."""
+        views = [*(reduce(x) for reduce in self.reduces), self.reduce_max(x), self.itself(x)]  # (B, ~D/6, T, V) each
+        return torch.cat(views, dim=1)  # (B, D, T, V)
+
+    def over_time(self, x: Tensor, padded: bool = True) -> Tensor:
+        """What `frames` gives, (B, D, T, V) -> (B, D, T', V)."""
+        *reduced, for_max, itself = x.split(self.widths, dim=1)  # (B, ~D/6, T, V) each
+        views = []
+        for view, conv, dilation in zip(reduced, self.dilated, self.dilations, strict=True):
+            views.append(_over_time(conv, view if padded else _crop(view, self.reach - dilation), padded))
+        for_max = for_max if padded else _crop(for_max, self.reach - 1)  # (B, ~D/6, T, V)
+        views.append(F.max_pool2d(for_max, (3, 1), (self.stride, 1), (int(padded), 0)))
+        views.append((itself if padded else _crop(itself, self.reach))[:, :, :: self.stride])
+        return self.dropout(self.norm(self.mix(torch.cat(views, dim=1))))  # (B, D, T', V)
+
     def forward(self, x: Tensor, padded: bool = True) -> Tensor:
         """(B, D, T, V) -> (B, D, T', V)."""
-        views = []
-        for reduce, conv, dilation in zip(self.reduces, self.dilated, self.dilations, strict=True):
-            reduced = reduce(x if padded else _crop(x, self.reach - dilation))  # (B, D/6, T, V)
-            views.append(_over_time(conv, reduced, padded))
-        reduced = self.reduce_max(x if padded else _crop(x, self.reach - 1))  # (B, D/6, T, V)
-        views.append(F.max_pool2d(reduced, (3, 1), (self.stride, 1), (int(padded), 0)))
-        views.append(self.itself(x if padded else _crop(x, self.reach)))
-        return self.dropout(self.norm(self.mix(torch.cat(views, dim=1))))  # (B, D, T', V)
+        return self.over_time(self.frames(x), padded)  # (B, D, T', V)
 
 
 def _over_time(conv: nn.Module, x: Tensor, padded: bool) -> Tensor:
@@ -331,8 +349,12 @@ class STGCN(Network):
 
     def decide(self, embedding: Tensor) -> Tensor:
         """(B, M, D, V), pooled over time -> (B, labels), before softmax."""
+        return self.head(self.describe(embedding))  # (B, labels)
+
+    def describe(self, embedding: Tensor) -> Tensor:
+        """(B, M, D, V) -> (B, D*P): the mean over persons and the joints of each of P parts."""
         x = torch.matmul(embedding, self.parts.T).mean(dim=1)  # (B, D, P)
-        return self.head(x.flatten(1))  # (B, labels)
+        return x.flatten(1)  # (B, D*P)
 
 
 def _parts(layout: Layout) -> Tensor:
