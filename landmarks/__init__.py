@@ -13,6 +13,7 @@ from landmarks.errors import (
     UnknownJoint,
     UnknownLayout,
 )
+from landmarks.joint_map import JointMap
 from landmarks.layout import (
     BODY_25,
     COCO_17,
@@ -57,6 +58,7 @@ __all__ = [
     "Cutter",
     "Decoding",
     "FormatError",
+    "JointMap",
     "LandmarkError",
     "LandmarkSequence",
     "Layout",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from landmarks.joint_map import JointMap
 from landmarks.layout import Layout
 from landmarks.manifest import Manifest
 from landmarks.resample import Resampler
@@ -32,17 +33,17 @@ class Cut:
 
 
 class Cutter:
-    """One model's view of one stream: picks joints by name, corrects the aspect, resamples, cuts windows.
+    """One model's view of one stream: takes joints by name, corrects the aspect, resamples, cuts windows.
 
     Every moment of the stream from its first frame to its last has its window, a stride apart.
 
     manifest: the model's. layout: of the frames that are pushed. max_gap_s: longest gap that is interpolated; after
-    a longer one the windows begin afresh. Raises UnknownJoint where the layout lacks a joint of the model.
+    a longer one the windows begin afresh. Raises UnknownJoint where the layout cannot give a joint of the model.
     """
 
     def __init__(self, manifest: Manifest, layout: Layout, max_gap_s: float = 0.5) -> None:
         self._manifest = manifest
-        self._joints = layout.indices(*manifest.joints)
+        self._joints = JointMap(layout, manifest.joints)
         self._resampler = Resampler(manifest.fps, max_gap_s)
         self._window = Window(manifest.window_frames, len(manifest.joints))
         self._behind = frames_behind(manifest.centre, manifest.window_frames)
@@ -55,7 +56,7 @@ class Cutter:
         aspect: width / height of the picture.
         """
         cuts: list[Cut] = []
-        for run in self._resampler.push(at_s, square(xyz[:, self._joints], aspect)):
+        for run in self._resampler.push(at_s, square(self._joints(xyz), aspect)):
             if run.fresh:
                 cuts += self.finish()
                 self._window.clear()

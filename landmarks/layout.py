@@ -261,7 +261,7 @@ COCO_17_LINKED = Layout(
 _NTU_JOINTS = (
     "spine_base",
     "spine_mid",
-    "neck",
+    "upper_neck",
     "head",
     *(f"{side}_{part}" for side in ("left", "right") for part in ("shoulder", "elbow", "wrist", "hand")),
     *(f"{side}_{part}" for side in ("left", "right") for part in ("hip", "knee", "ankle", "foot")),
@@ -271,8 +271,8 @@ _NTU_JOINTS = (
 _NTU_BONES = (
     ("spine_base", "spine_mid"),
     ("spine_mid", "spine_shoulder"),
-    ("neck", "spine_shoulder"),
-    ("head", "neck"),
+    ("upper_neck", "spine_shoulder"),
+    ("head", "upper_neck"),
     *_both_sides(
         ("left_shoulder", "spine_shoulder"),
         *_ARM,
@@ -400,22 +400,35 @@ def find_layout(name: str) -> Layout:
     return LAYOUTS[name]
 
 
-MIDWAY = {
-    "neck": ("left_shoulder", "right_shoulder"),
-    "mid_hip": ("left_hip", "right_hip"),
+_EACH_SIDE = {
+    "left_hand": {"left_wrist": 1 / 3, "left_index": 1 / 3, "left_pinky": 1 / 3},
+    "left_handtip": {"left_hand_middle_tip": 1.0},
+    "left_foot": {"left_foot_index": 1.0},
 }
-"""Joints that lie midway between two others, for layouts that have only those."""
+_SHOULDERS, _HIPS = ("left_shoulder", "right_shoulder"), ("left_hip", "right_hip")
+MADE_OF: dict[str, dict[str, float]] = {
+    "neck": dict.fromkeys(_SHOULDERS, 0.5),
+    "mid_hip": dict.fromkeys(_HIPS, 0.5),
+    "spine_base": dict.fromkeys(_HIPS, 0.5),
+    "spine_shoulder": dict.fromkeys(_SHOULDERS, 0.5),
+    "spine_mid": dict.fromkeys((*_SHOULDERS, *_HIPS), 0.25),
+    "upper_neck": {**dict.fromkeys(_SHOULDERS, 0.35), "nose": 0.3},
+    "head": dict.fromkeys(("nose", "left_ear", "right_ear"), 1 / 3),
+    **_EACH_SIDE,
+    **{_twin(joint): {_twin(part): w for part, w in parts.items()} for joint, parts in _EACH_SIDE.items()},
+}
+"""Joints that MediaPipe does not know, as weighted means of those it does: Kinect's and OpenPose's."""
 
 
 def blend(source: Layout, target: Layout) -> NDArray[np.float32]:
     """(V_target, V_source) weights that make a target's joints of a source's.
 
-    A row picks the joint of the same name, or else averages the two that it lies midway between; it is all zeros
+    A row picks the joint of the same name, or else averages those that it is made of; it is all zeros
     where the source has neither.
     """
     weights = np.zeros((len(target), len(source)), dtype=np.float32)
     for row, joint in zip(weights, target.joints, strict=True):
-        parts = (joint,) if joint in source else MIDWAY.get(joint, ())
+        parts = {joint: 1.0} if joint in source else MADE_OF.get(joint, {})
         if parts and all(part in source for part in parts):
-            row[source.indices(*parts)] = 1 / len(parts)
+            row[source.indices(*parts)] = list(parts.values())
     return weights

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import NoFrames, TimeError
+from landmarks.joint_map import JointMap
 from landmarks.layout import Layout
 from landmarks.resample import Resampler
 
@@ -113,11 +114,11 @@ class LandmarkSequence:
         return self[first:last]
 
     def pick(self, layout: Layout) -> LandmarkSequence:
-        """The joints of another layout, by name. Raises UnknownJoint where one is not here."""
+        """The joints of another layout, by name or as means: see JointMap. Raises UnknownJoint."""
         if layout == self.layout:
             return self
-        joints = self.layout.indices(*layout.joints)
-        return replace(self, layout=layout, xyz=self.xyz[:, joints], confidence=self.confidence[:, joints])
+        joints = JointMap(self.layout, layout.joints)
+        return replace(self, layout=layout, xyz=joints(self.xyz), confidence=joints(self.confidence[..., None])[..., 0])
 
     def square(self) -> LandmarkSequence:
         """In units of the picture's height on every axis, so that a circle is round; aspect becomes 1."""

@@ -13,6 +13,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarkError
+from landmarks.joint_map import JointMap
 from landmarks.layout import HOLISTIC_75
 from landmarks.manifest import METADATA_KEY, Manifest
 from service.errors import ModelError
@@ -61,7 +62,7 @@ class OnnxEngine:
             raise ModelError(f"{path.name}: no {METADATA_KEY} in its metadata; export it with `python -m export`")
         try:
             self.manifest = Manifest.from_json(metadata[METADATA_KEY])
-            HOLISTIC_75.indices(*self.manifest.joints)
+            JointMap(HOLISTIC_75, self.manifest.joints)
         except LandmarkError as error:
             raise ModelError(f"{path.name}: {error}") from error
         self._input = self._fitting_input(path)
