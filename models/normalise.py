@@ -76,13 +76,14 @@ class Normalise(_Described):
     def forward(self, landmarks: Tensor) -> Tensor:
         """(B, T, V, 3) -> (B, C, T, V)."""
         points, known = _seen(landmarks)  # (B, T, V, 3), (B, T, V, 1)
-        centre, unit = self._frame_of_reference(points, known)  # (B, 1, 1, 3), (B, 1, 1, 1)
+        centre, unit = self.frame_of_reference(points, known)  # (B, 1, 1, 3), (B, 1, 1, 1)
         placed = (points - centre) / unit * known  # (B, T, V, 3)
         moved = torch.cat([torch.zeros_like(placed[:, :1]), placed[:, 1:] - placed[:, :-1]], dim=1)  # (B, T, V, 3)
         both = torch.cat([torch.zeros_like(known[:, :1]), known[:, 1:] * known[:, :-1]], dim=1)  # (B, T, V, 1)
         return self._describe(placed, known, moved * both)  # (B, C, T, V)
 
-    def _frame_of_reference(self, points: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    def frame_of_reference(self, points: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+        """Of points (B, T, V, 3), 0 where known (B, T, V, 1) is 0: centre (B, 1, 1, 3) and unit (B, 1, 1, 1)."""
         count = known.sum(dim=(1, 2), keepdim=True).clamp(min=1.0)  # (B, 1, 1, 1)
         centre = points.sum(dim=(1, 2), keepdim=True) / count  # (B, 1, 1, 3)
         apart = ((points - centre) * known)[..., :2].square().sum(dim=-1, keepdim=True)  # (B, T, V, 1)
@@ -143,13 +144,14 @@ class CausalNormalise(_Described):
         slow, last = state  # (B, 8), (B, V, 4)
         points, known = _seen(landmarks)  # (B, T, V, 3), (B, T, V, 1)
         frames = torch.cat([last.unsqueeze(1), torch.cat([points, known], dim=-1)], dim=1)  # (B, T+1, V, 4)
-        centre, unit, slow = self._frame_of_reference(points, known, slow)  # (B, T, 1, 3), (B, T, 1, 1), (B, 8)
+        centre, unit, slow = self.frame_of_reference(points, known, slow)  # (B, T, 1, 3), (B, T, 1, 1), (B, 8)
         placed = (points - centre) / unit * known  # (B, T, V, 3)
         before = frames[:, :-1]  # (B, T, V, 4)
         moved = (points - before[..., :3]) / unit * known * before[..., 3:]  # (B, T, V, 3)
         return self._describe(placed, known, moved), (slow, frames[:, -1])
 
-    def _frame_of_reference(self, points: Tensor, known: Tensor, slow: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def frame_of_reference(self, points: Tensor, known: Tensor, slow: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """As Normalise's, but of each frame (B, T, 1, 3), (B, T, 1, 1); slow (B, 8): the sums before and after."""
         count = known.sum(dim=2)  # (B, T, 1)
         anyone = count.clamp(max=1.0)  # (B, T, 1)
         middle = points.sum(dim=2) / count.clamp(min=1.0)  # (B, T, 3)
