@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from landmarks import Layout
-from models import stgcn
+from models import sca_stgcn, stgcn
 from models.network import Network
 
 
@@ -14,6 +14,7 @@ class UnknownNetwork(ValueError):
 
 
 NETWORKS: dict[str, tuple[type[Any], type[Network]]] = {
+    "sca-stgcn": (sca_stgcn.Config, sca_stgcn.SCASTGCN),
     "stgcn": (stgcn.Config, stgcn.STGCN),
     "stgcn++": (stgcn.PlusConfig, stgcn.STGCN),
 }
