@@ -24,7 +24,6 @@ from models.normalise import AsGiven, Normalise
 
 Edges = Literal["bones", "chain"]
 Conditioning = Literal["film", "gate", "additive"]
-Pool = Literal["mean", "attention", "last"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Config:
     signer: what the signer's embedding is made from: statistics of the input, features of the last block (adaptive),
         or half from each (hybrid). signer_width: its channels, E.
     statistics: over the joints seen; over all as published, unseen ones counting as 0; or not taken but `given` to
-        `describe`, which only `statistics_width` of them is for.
+        `describe`, `statistics_width` of them.
     attention: the signer scales and shifts keys and values (film), or scales what is attended to (gate); joins the
         keys (additive, as published: softmax cancels it, so the signer changes nothing); or attention over the joints
         of each frame, then over frames, both film (hierarchical). heads, attention_dropout: of every attention.
@@ -66,7 +65,7 @@ class Config:
     heads: int = 4
     attention_dropout: float = 0.0
     hidden: int = 256
-    pool: Pool = "mean"
+    pool: Literal["mean", "attention", "last"] = "mean"
     signers: int = 0
     reversal: float = 0.5
     inputs: Literal["normalised", "given"] = "normalised"
