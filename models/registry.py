@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from landmarks import Layout
-from models import sca_stgcn, stgcn
+from models import impsgn, sca_stgcn, sgn, stgcn
 from models.network import Network
 
 
@@ -15,6 +15,8 @@ class UnknownNetwork(ValueError):
 
 NETWORKS: dict[str, tuple[type[Any], type[Network]]] = {
     "sca-stgcn": (sca_stgcn.Config, sca_stgcn.SCASTGCN),
+    "impsgn": (impsgn.Config, impsgn.ImpSGN),
+    "sgn": (sgn.Config, sgn.SGN),
     "stgcn": (stgcn.Config, stgcn.STGCN),
     "stgcn++": (stgcn.PlusConfig, stgcn.STGCN),
 }

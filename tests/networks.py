@@ -9,6 +9,16 @@ FRAMES = 12
 
 SMALL: dict[str, dict[str, Any]] = {
     "sca-stgcn": {"widths": (8, 16), "dilations": (1, 2), "signer_width": 8, "hidden": 8, "signers": 3},
+    "impsgn": {
+        "segments": 6,
+        "embed": 8,
+        "relation": 8,
+        "widths": (8, 16),
+        "inner": (8, 8),
+        "branch": 2,
+        "frame_width": 16,
+    },
+    "sgn": {"segments": 8, "embed": 8, "relation": 8, "widths": (8, 16), "frame_width": 16, "draws": 2},
     "stgcn": {"widths": (8, 16), "strides": (1, 2), "kernel": 5, "pool": "parts"},
     "stgcn++": {"widths": (8, 16), "strides": (1, 2)},
 }

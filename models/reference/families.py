@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from models.reference import sca_stgcn, stgcn
+from models.reference import impsgn, sca_stgcn, sgn, stgcn
 from models.reference.published import Family, Published, State, UnknownCheckpoint
 from models.registry import NETWORKS
 
-FAMILIES: dict[str, Family] = {family.name: family for family in (sca_stgcn.FAMILY, stgcn.FAMILY)}
+FAMILIES: dict[str, Family] = {family.name: family for family in (impsgn.FAMILY, sca_stgcn.FAMILY, sgn.FAMILY, stgcn.FAMILY)}
 """Name -> how its checkpoints are read."""
 
 

@@ -26,8 +26,11 @@ every_pack = pytest.mark.parametrize(
 # data_bn (300) and the last layer (15,420).
 PARAMETERS = {
     "costgcn-star": 3_144_508 - 18_750 - 2_816 + 300 + 15_420,
+    "impsgn-60": 3_489_560,
     "sca-stgcn-additive": 1_085_002,
     "sca-stgcn-film": 1_110_603 + 133_380,
+    "sgn-120": 721_828,
+    "sgn-60": 691_048,
     "stgcn-mmaction0": 3_098_832,
     "stgcn-original": 3_098_832,
     "stgcn-pyskl-ntu": 3_098_832,
