@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from landmarks import Layout
-from models import impsgn, sca_stgcn, sgn, stgcn
+from models import continual, dsta_slr, impsgn, sca_stgcn, sgn, signing_lstm, st_sgcn, stgcn
 from models.network import Network
 
 
@@ -14,9 +14,14 @@ class UnknownNetwork(ValueError):
 
 
 NETWORKS: dict[str, tuple[type[Any], type[Network]]] = {
+    "dsta-slr": (dsta_slr.Config, dsta_slr.DSTASLR),
     "sca-stgcn": (sca_stgcn.Config, sca_stgcn.SCASTGCN),
     "impsgn": (impsgn.Config, impsgn.ImpSGN),
     "sgn": (sgn.Config, sgn.SGN),
+    "signing-lstm": (signing_lstm.Config, signing_lstm.SigningLSTM),
+    "costgcn": (continual.Config, continual.CoSTGCN),
+    "costgcn++": (continual.PlusConfig, continual.CoSTGCN),
+    "st-sgcn": (st_sgcn.Config, st_sgcn.STSGCN),
     "stgcn": (stgcn.Config, stgcn.STGCN),
     "stgcn++": (stgcn.PlusConfig, stgcn.STGCN),
 }

@@ -332,11 +332,7 @@ class STGCN(Network):
     def rescale(self, features: Tensor) -> Tensor:
         """(B, C, T, V) or (B, M, C, T, V), fewer than M persons too -> batch normalised (B*M, C, T, V)."""
         x = features if features.dim() == 5 else features.unsqueeze(1)  # (B, M, C, T, V)
-        absent = self.config.persons - x.shape[1]
-        if absent < 0:
-            raise ValueError(f"this network takes {self.config.persons} persons, got {x.shape[1]}")
-        if absent:
-            x = torch.cat([x, *[torch.zeros_like(x[:, :1])] * absent], dim=1)  # (B, M, C, T, V)
+        x = with_absent(x, self.config.persons, 0.0)  # (B, M, C, T, V)
         x = x.permute(0, 1, 4, 2, 3)  # (B, M, V, C, T)
         persons, joints, channels = x.shape[1:4]
         # Joint by joint, a joint's channels together; persons share the statistics unless told apart.
@@ -355,6 +351,14 @@ class STGCN(Network):
         """(B, M, D, V) -> (B, D*P): the mean over persons and the joints of each of P parts."""
         x = torch.matmul(embedding, self.parts.T).mean(dim=1)  # (B, D, P)
         return x.flatten(1)  # (B, D*P)
+
+
+def with_absent(x: Tensor, persons: int, value: float) -> Tensor:
+    """(B, M', ...) -> (B, M, ...): those who are not there are `value` throughout. Raises ValueError if M' > M."""
+    absent = persons - x.shape[1]
+    if absent < 0:
+        raise ValueError(f"this network takes {persons} persons, got {x.shape[1]}")
+    return torch.cat([x, *[torch.full_like(x[:, :1], value)] * absent], dim=1) if absent else x  # (B, M, ...)
 
 
 def _parts(layout: Layout) -> Tensor:

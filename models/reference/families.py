@@ -5,11 +5,23 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from models.reference import impsgn, sca_stgcn, sgn, stgcn
+from models.reference import costgcn, dsta_slr, impsgn, sca_stgcn, sgn, signing_lstm, st_sgcn, stgcn
 from models.reference.published import Family, Published, State, UnknownCheckpoint
 from models.registry import NETWORKS
 
-FAMILIES: dict[str, Family] = {family.name: family for family in (impsgn.FAMILY, sca_stgcn.FAMILY, sgn.FAMILY, stgcn.FAMILY)}
+FAMILIES: dict[str, Family] = {
+    family.name: family
+    for family in (
+        costgcn.FAMILY,
+        dsta_slr.FAMILY,
+        sca_stgcn.FAMILY,
+        impsgn.FAMILY,
+        sgn.FAMILY,
+        signing_lstm.FAMILY,
+        st_sgcn.FAMILY,
+        stgcn.FAMILY,
+    )
+}
 """Name -> how its checkpoints are read."""
 
 
@@ -46,5 +58,4 @@ def translate(state: State, **known: Any) -> Published:
         raise ValueError(f"{published.network_name} takes no {strange[0]}; choose from {', '.join(sorted(fields))}")
     over = {key: value for key, value in known.items() if key in fields}
     published = dataclasses.replace(published, options={**published.options, **over})
-    published.network()
-    return published
+    return dataclasses.replace(published, weights=published.network().state_dict())

@@ -1,4 +1,4 @@
-"""ST-GCN and ST-GCN++ as published: yysijie/st-gcn, mmaction2 0.x and 1.x, pyskl, continual-skeletons.
+"""ST-GCN and ST-GCN++ as published: yysijie/st-gcn, mmaction2 0.x and 1.x, pyskl; and the blocks of CoST-GCN.
 
 Known besides the weights: layout, persons, strides, fps, edges ("importance" or "offset" for pyskl's PA).
 """
@@ -55,20 +55,19 @@ _PACKS = {"openpose": "openpose_18", "handmp": "hand_21", "nturgb+d": "ntu_25", 
 
 def recognises(state: State) -> bool:
     """Are these the names of an ST-GCN?"""
-    names = {_plain(name) for name in state}
-    blocks = ("st_gcn_networks.0.gcn.conv.weight", "gcn.0.gcn.conv.weight", "layers.layer1.gcn.g_conv.0.weight")
-    return any(block in names for block in blocks)
+    names = {plain(name) for name in state}
+    return "st_gcn_networks.0.gcn.conv.weight" in names or "gcn.0.gcn.conv.weight" in names
 
 
-def _plain(name: str) -> str:
-    """Without wrappers: recogniser parts, and the containers of the continual library."""
+def plain(name: str) -> str:
+    """A published name without wrappers: recogniser parts, and the containers of the continual library."""
     name = name.removeprefix("backbone.").removeprefix("cls_head.")
     return name.replace("0.0.residual", "residual").replace("0.1.", "") if name.startswith("layers.") else name
 
 
 def translate(state: State, known: Mapping[str, Any]) -> Published:
     """Weights in our places, the graph recognised. See Family."""
-    names = Names({_plain(name): tensor for name, tensor in state.items()})
+    names = Names({plain(name): tensor for name, tensor in state.items()})
     style = next(m[1] for name in names if (m := _BLOCK.match(name)))
     first = 1 if style == "layers" else 0
     prefix = {"st_gcn_networks": "st_gcn_networks.{}.", "gcn": "gcn.{}.", "layers": "layers.layer{}."}[style]
@@ -240,16 +239,18 @@ def arguments(config: Mapping[str, Any]) -> dict[str, Any]:
             known["scale"] = "persons"
         adaptive = backbone.get("gcn_adaptive", "importance")
         known["edges"] = {"importance": "importance", "offset": "offset", "init": "free", None: "fixed"}[adaptive]
-    if "stride" in config:
-        known["strides"] = (config["stride"],) * config["blocks"]
     return known
 
 
 def answer(network: Network, inputs: Arrays, pack: Mapping[str, Any], run: str) -> dict[str, NDArray[np.float32]]:
     """Logits of one run. See Family."""
+    return {"logits": network.classify(given(inputs, pack)).numpy()}
+
+
+def given(inputs: Arrays, pack: Mapping[str, Any]) -> Tensor:
+    """A run's input as `classify` takes it: (B, M, C, T, V)."""
     axes = pack["layout"]["x"].strip("()").split(")")[0].replace(" ", "").split(",")
-    x = torch.from_numpy(inputs["x"]).permute([axes.index(axis) for axis in ("N", "M", "C", "T", "V")])
-    return {"logits": network.classify(x).numpy()}
+    return torch.from_numpy(inputs["x"]).permute([axes.index(axis) for axis in ("N", "M", "C", "T", "V")])
 
 
-FAMILY = Family("stgcn", recognises, translate, arguments, answer, aliases=("stgcn++", "costgcn-star", "costgcn"))
+FAMILY = Family("stgcn", recognises, translate, arguments, answer, aliases=("stgcn++",))
