@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import clips, extraction, live, parity
+from bench import clips, extraction, live, networks, parity
 
-BENCHES = {"extraction": extraction, "clips": clips, "live": live, "parity": parity}
+BENCHES = {"extraction": extraction, "clips": clips, "live": live, "parity": parity, "networks": networks}
 
 
 def main(arguments: list[str] | None = None) -> int:

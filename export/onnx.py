@@ -41,7 +41,7 @@ def export(checkpoint: Checkpoint, path: Path, tolerance: float = parity.TOLERAN
 def to_onnx(network: nn.Module, manifest: Manifest) -> bytes:
     """The graph of a network in evaluation mode, with the manifest in its metadata, checked by onnx."""
     example = torch.zeros(2, manifest.window_frames, len(manifest.joints), 3)  # (B, T, V, 3)
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, quiet():
         path = Path(folder) / "model.onnx"
         torch.onnx.export(
             network,
@@ -69,7 +69,7 @@ def to_onnx(network: nn.Module, manifest: Manifest) -> bytes:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """torch's exporter warns about its own insides; what counts is checked afterwards."""
     log = logging.getLogger("torch.onnx")
     level = log.level
