@@ -23,14 +23,18 @@ every_pack = pytest.mark.parametrize(
 )
 # Trainable parameters, as the specs count them ("VERIFIED" or "measured" there). CoST-GCN: 3,144,508 of its backbone,
 # less the frozen graphs of 10 blocks (18,750) and two of three biases that are only ever summed (2,816), with
-# data_bn (300) and the last layer (15,420).
+# data_bn (300) and the last layer (15,420). ST-SGCN: less the edge weights that nothing asks for.
 PARAMETERS = {
     "costgcn-star": 3_144_508 - 18_750 - 2_816 + 300 + 15_420,
+    "dsta-slr": 7_219_502 - 2_916,
     "impsgn-60": 3_489_560,
     "sca-stgcn-additive": 1_085_002,
     "sca-stgcn-film": 1_110_603 + 133_380,
     "sgn-120": 721_828,
     "sgn-60": 691_048,
+    "sign-detector-2020": 23_170,
+    "st-sgcn-briareo": 10_421_015 - 1_676,
+    "st-sgcn-ipn": 13_871_163 - 2_060,
     "stgcn-mmaction0": 3_098_832,
     "stgcn-original": 3_098_832,
     "stgcn-pyskl-ntu": 3_098_832,
