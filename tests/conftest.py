@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -21,3 +22,9 @@ def data() -> Path:
 def clips(data: Path) -> Path:
     """Folder of real videos: asl_* sign, nosign_* do not."""
     return data / "clips"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Tests run small networks, which several threads make slower, far slower where the machine has other work."""
+    torch.set_num_threads(1)

@@ -20,6 +20,10 @@ State = Mapping[str, Tensor]
 Arrays = Mapping[str, NDArray[Any]]
 
 
+_COUNTER = "num_batches_tracked"
+"""How many batches a batch normalisation was trained on: no part of an answer, and not in torch's files before 0.4.1."""
+
+
 class UnknownCheckpoint(CheckpointError):
     """A file whose names belong to no network we read."""
 
@@ -52,7 +56,7 @@ class Published:
         except (TypeError, ValueError) as error:
             raise PartialLoad(f"no {self.network_name} is built like this: {error}") from error
         ours = network.state_dict()
-        missing = sorted(set(ours) - set(self.weights))
+        missing = sorted(name for name in set(ours) - set(self.weights) if not name.endswith(_COUNTER))
         unexpected = sorted(set(self.weights) - set(ours))
         misshapen = [
             f"{name} {tuple(self.weights[name].shape)}, the network has {tuple(ours[name].shape)}"
@@ -63,7 +67,8 @@ class Published:
         if any(names for _, names in wrong):
             told = "; ".join(f"{len(names)} {kind}: {', '.join(names[:8])}" for kind, names in wrong if names)
             raise PartialLoad(f"the checkpoint does not fill a {self.network_name}: {told}")
-        network.load_state_dict(self.weights)
+        counters = {name: value for name, value in ours.items() if name.endswith(_COUNTER)}
+        network.load_state_dict({**counters, **self.weights})
         return network.eval()
 
 

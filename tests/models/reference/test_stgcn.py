@@ -167,3 +167,10 @@ def test_something_known_that_the_network_lacks_is_refused():
 def test_a_layout_of_another_size_is_refused():
     with pytest.raises(PartialLoad, match="shape"):
         translate(pyskl(), layout=HAND_21)
+
+
+def test_files_of_before_batch_normalisation_counted_are_read():
+    state = pyskl()
+    old = {name: tensor for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
+    x = torch.randn(1, PERSONS, CHANNELS, FRAMES, JOINTS, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(translate(old).network().classify(x), translate(state).network().classify(x))
