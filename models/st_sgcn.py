@@ -55,8 +55,8 @@ class Config:
         two frames.
     embed: channels in which joints, and frames, are compared; heads: H graphs beside each other, each on its share.
     masks: asymmetric convolutions before links are cut. width: D, channels out of each graph convolution.
-    cross_hops: graph convolutions over the other axis after the first one: 0 in all published weights, 1 as in the
-        paper, whose features cross from space to time and from time to space.
+    cross_hops: graph convolutions over the other axis after the first one: 1 as in the paper, whose features cross
+        from space to time and from time to space; 0 in all published weights.
     hidden: channels of the two layers before the last. dropout: after each graph convolution and hidden layer, when
         training; the published code goes on dropping in evaluation.
     links: which joints the prior links: by the layout's `bones`, or by MediaPipe's `connections` as published for
@@ -83,7 +83,7 @@ class Config:
     heads: int = 4
     masks: int = 3
     width: int = 16
-    cross_hops: int = 0
+    cross_hops: int = 1
     hidden: tuple[int, int] = (512, 128)
     dropout: float = 0.5
     links: Links = "bones"
