@@ -3,13 +3,14 @@
 from models.checkpoint import Checkpoint, CheckpointError
 from models.graph import PARTITIONS, UnknownPartition, adjacency, hop_distance
 from models.network import Continual, Network, State
-from models.normalise import AsGiven, Normalise
+from models.normalise import AsGiven, CausalNormalise, Normalise
 from models.registry import NETWORKS, UnknownNetwork, build
 
 __all__ = [
     "NETWORKS",
     "PARTITIONS",
     "AsGiven",
+    "CausalNormalise",
     "Checkpoint",
     "CheckpointError",
     "Continual",

@@ -37,8 +37,8 @@ class Config(stgcn.Config):
     pool_size: features that a prediction is the mean of. It has no weights, so any network may be given another.
     beginning: what each block takes to stand before a stream. `causal`: zeros, so that the first frame already brings
         a prediction. `padded`: half as many, as in the clips of an ST-GCN, so that the first feature is that of a
-        clip's first frame, and comes when all the frames it needs have. `valid`: nothing, so that the first
-        feature comes when a block is full of true frames. Later on all three say the same.
+        clip's first frame, and comes with the last of the frames that this one needs. `valid`: nothing, so that the
+        first feature comes when every block is full of true frames. Once a stream is exact, all say the same of a frame.
     memory_s: time constant of the normalisation's unit, in seconds (CausalNormalise).
     """
 
@@ -101,7 +101,7 @@ def paces(strides: Sequence[int], reaches: Sequence[int], beginning: Beginning) 
     return [*found, Pace(since, every, 0, 1)]
 
 
-def field(strides: Sequence[int], reaches: Sequence[int]) -> int:
+def receptive_field(strides: Sequence[int], reaches: Sequence[int]) -> int:
     """Frames that one feature depends on."""
     every = [math.prod(strides[:i]) for i in range(len(strides))]
     return 1 + sum(2 * reach * step for reach, step in zip(reaches, every, strict=True))
@@ -132,13 +132,15 @@ class CoSTGCN(STGCN, Continual):
     """Raw landmarks in, probabilities out: of a clip, or of a stream frame by frame.
 
     A clip's answer is the last prediction of a stream of its frames. Names and shapes of the weights are an STGCN's.
-    A stream is answered in evaluation mode, and the streams of a batch step together.
+    Streams are answered in evaluation mode, and those of a batch step together. They are `exact` but for the
+    normalisation, which fades with memory_s and forgets no frame at once.
 
     What a stream carries, all 0 at its start: the frames it has seen (B, 1), up to as many as count; the features that
     its next prediction is the mean of (B, D*P, pool_size); of each block the views (B, M, D, 2 * reach, V) and,
     where there is a way around, the inputs (B, M, C, reach, V) of `advance`; and, where inputs are normalised, the
-    state of CausalNormalise (B, M, 8) and (B, M, V, 4). With stride 1, steps differ in these alone once `delay`
-    frames are seen, which is at once if the beginning is `causal`.
+    state of CausalNormalise (B, M, 8) and (B, M, V, 4). With stride 1 and unless the beginning is `padded`, these are
+    all that one step has to know of those before it: as a graph, a step is the same at every frame, and streams of
+    any age may share a batch.
     """
 
     def __init__(self, layout: Layout, config: Config) -> None:
@@ -150,7 +152,7 @@ class CoSTGCN(STGCN, Continual):
         reaches = [block.reach for block in self._blocks()]
         *self.paces, self.pace = paces(config.strides, reaches, config.beginning)
         self.delay, self.stride = self.pace.since, self.pace.every
-        self.receptive_field = field(config.strides, reaches) + (config.pool_size - 1) * self.stride
+        self.receptive_field = receptive_field(config.strides, reaches) + (config.pool_size - 1) * self.stride
 
     def start(self, batch: int) -> State:
         """The state of B streams that have seen nothing."""

@@ -45,8 +45,8 @@ class State:
 class Continual(Network, ABC):
     """A network that answers a stream frame by frame, by the weights that answer a clip.
 
-    receptive_field: frames that one prediction depends on. delay: frames from the one that a prediction is about to
-    the newest that it needs. stride: frames from one prediction to the next.
+    receptive_field: frames that one prediction depends on. delay: frames that a stream sees before the one that brings
+    its first prediction. stride: frames from one prediction to the next.
     """
 
     receptive_field: int

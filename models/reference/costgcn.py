@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.continual import CoSTGCN, field, of, paces
+from models.continual import CoSTGCN, of, paces, receptive_field
 from models.network import Network
 from models.reference import stgcn
 from models.reference.published import Arrays, Family, Published, State
@@ -34,7 +34,7 @@ def translate(state: State, known: Mapping[str, Any]) -> Published:
     reaches = [kernel // 2] * len(strides)
     features = paces(strides, reaches, beginning)[-1]
     # ceil((T - field + 2 * padding + 1) / stride) in the published code, with padding = field - 1 - delay.
-    room = published.window_frames + field(strides, reaches) - 1 - 2 * features.since
+    room = published.window_frames + receptive_field(strides, reaches) - 1 - 2 * features.since
     pool_size = known.get("pool_size", max(1, -(-room // features.every)))
     options = {**published.options, "beginning": beginning, "pool_size": pool_size}
     return dataclasses.replace(published, network_name="costgcn", options=options)
