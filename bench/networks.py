@@ -74,7 +74,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--patience",
         type=float,
-        default=5.0,
+        default=4.0,
         metavar="SECONDS",
         help="no turn begins after it; what takes five times as long once is left out; default: %(default)s",
     )

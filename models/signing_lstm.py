@@ -109,6 +109,8 @@ class Flow(nn.Module):
 
     def start(self, batch: int) -> tuple[Tensor, Tensor]:
         """The state of B streams that have seen nothing: of the unit (B, 8), the frame before (B, P, 4)."""
+        if isinstance(self.reference, CausalNormalise):
+            return self.reference.start(batch)
         return self.blend.new_zeros(batch, 8), self.blend.new_zeros(batch, self.points, 4)
 
     def advance(self, landmarks: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
