@@ -57,7 +57,12 @@ STANDARD: dict[str, Standard] = {
     "st-sgcn": Standard(
         HAND_21,
         60,
-        {"labels": 12, "inputs": "given", "columns": ("x", "y", "z", "links", "speed", "acceleration")},
+        {
+            "labels": 12,
+            "cross_hops": 0,
+            "inputs": "given",
+            "columns": ("x", "y", "z", "links", "speed", "acceleration"),
+        },
     ),
     "stgcn": Standard(NTU_25_CHAIN, 300, _TWO_PERSONS),
     "stgcn++": Standard(NTU_25, 100, _TWO_PERSONS),
