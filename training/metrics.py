@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import torch
@@ -14,6 +15,8 @@ from torchmetrics.functional.classification import (
     binary_f1_score,
     multiclass_accuracy,
     multiclass_average_precision,
+    multiclass_calibration_error,
+    multiclass_confusion_matrix,
     multiclass_f1_score,
     multiclass_recall,
 )
@@ -62,6 +65,119 @@ def multiclass(probabilities: Scores, truth: Truth) -> dict[str, float]:
         "f1_macro": float(f1[there].mean()),
         "pr_auc_macro": float(area[there].mean()),
     }
+
+
+def top_k(scores: Scores, truth: Truth, k: int) -> float:
+    """Share of samples whose true label is among the k highest scores.
+
+    scores: (N, labels) in any unit. truth: (N,). Of equal scores the higher position counts as higher, as in pyskl and
+    mmaction2 (they sort upward and take the last); so a network that says the same of all labels is not always right.
+    """
+    best = np.argsort(scores, axis=1, kind="stable")[:, -k:]
+    return float((best == np.asarray(truth)[:, None]).any(axis=1).mean())
+
+
+def confusion(predicted: Truth, truth: Truth, labels: int) -> NDArray[np.intp]:
+    """(labels, labels) counts: rows are the truth, columns what was said. predicted, truth: (N,) positions."""
+    counts = multiclass_confusion_matrix(torch.from_numpy(np.asarray(predicted)), torch.from_numpy(truth), labels)
+    return counts.numpy().astype(np.intp)
+
+
+def mean_class_accuracy(
+    predicted: Truth, truth: Truth, labels: int, over: Literal["truth", "union"] = "truth"
+) -> float:
+    """Mean over labels of the share of each that is found.
+
+    over: `truth` takes the labels that occur in the truth; `union` those in the truth or among what was said, so that a
+    label said but never true counts as 0 (mmaction2 and pyskl: never higher).
+    """
+    counts = confusion(predicted, truth, labels)
+    true, said = counts.sum(axis=1), counts.sum(axis=0)
+    found = np.diagonal(counts) / np.maximum(true, 1)
+    return float(found[(true > 0) | (said > 0) if over == "union" else true > 0].mean())
+
+
+def roc_auc_macro(probabilities: Scores, truth: Truth) -> float:
+    """Mean area under the ROC curve, each label against the rest, over labels that occur and do not fill the truth.
+
+    probabilities: (N, labels). truth: (N,). NaN where there is no such label.
+    """
+    areas = [
+        float(binary_auroc(_ranks(probabilities[:, label]), torch.from_numpy((truth == label).astype(np.int64))))
+        for label in np.unique(truth)
+        if not (truth == label).all()
+    ]
+    return float(np.mean(areas)) if areas else float("nan")
+
+
+def calibration_error(probabilities: Scores, truth: Truth, bins: int = 15) -> float:
+    """ECE: |share right - mean confidence| over equally wide bins of the highest probability, weighted by their samples
+    (Guo et al. 2017, eq. 3). probabilities: (N, labels), rows of sum 1; a softmax of logits.
+    """
+    scores = torch.from_numpy(np.asarray(probabilities, dtype=np.float32)).clamp(0, 1)
+    return float(multiclass_calibration_error(scores, torch.from_numpy(truth), scores.shape[1], bins, norm="l1"))
+
+
+def reliability(
+    probabilities: Scores, truth: Truth, bins: int = 15
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
+    """What a calibration plot shows: mean confidence (bins,), share right (bins,), both NaN for an empty bin, and
+    samples (bins,). The arguments are those of `calibration_error`."""
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    right = probabilities.argmax(axis=1) == truth
+    at = np.minimum((confidence * bins).astype(np.intp), bins - 1)
+    samples = np.bincount(at, minlength=bins)
+    held = np.where(samples > 0, samples, np.nan)
+    return (
+        np.bincount(at, confidence, minlength=bins) / held,
+        np.bincount(at, right.astype(np.float64), minlength=bins) / held,
+        samples,
+    )
+
+
+def accuracy_by(right: NDArray[np.bool_], groups: NDArray) -> dict[str, float]:
+    """Share right of each group, in sorted order: of each person, set, label. right, groups: (N,)."""
+    return {str(group): float(right[groups == group].mean()) for group in np.unique(groups)}
+
+
+def accuracy_interval(
+    right: NDArray[np.bool_], groups: NDArray, draws: int = 200, seed: int = 0
+) -> tuple[float, float]:
+    """95% bootstrap interval of the share right, groups drawn with replacement.
+
+    groups: (N,) clip of each window, or its person. Over persons the interval says what new persons may expect; it
+    needs more than a handful of them, and of one it has no width.
+    """
+    return intervals(lambda at: {"accuracy": float(right[at].mean())}, groups, draws, seed)["accuracy"]
+
+
+def classification(
+    probabilities: Scores, truth: Truth, clips: NDArray, persons: NDArray | None = None, draws: int = 200
+) -> dict[str, float]:
+    """Every figure of one label a sample, by name.
+
+    probabilities: (N, labels). truth: (N,). clips, persons: (N,) where each is from; accuracy_low and _high draw clips,
+    accuracy_persons_low and _high draw persons (left out for fewer than two).
+    """
+    labels, said = probabilities.shape[1], probabilities.argmax(axis=1)
+    right = said == truth
+    low, high = accuracy_interval(right, clips, draws)
+    figures = {
+        "samples": float(len(truth)),
+        **multiclass(probabilities, truth),
+        "accuracy_low": low,
+        "accuracy_high": high,
+        "top_5": top_k(probabilities, truth, min(5, labels)),
+        "mean_class_accuracy": mean_class_accuracy(said, truth, labels),
+        "mean_class_accuracy_union": mean_class_accuracy(said, truth, labels, over="union"),
+        "roc_auc_macro": roc_auc_macro(probabilities, truth),
+        "calibration_error": calibration_error(probabilities, truth),
+    }
+    if persons is not None and len(np.unique(persons)) > 1:
+        low, high = accuracy_interval(right, persons, draws)
+        figures |= {"accuracy_persons_low": low, "accuracy_persons_high": high}
+        figures["accuracy_worst_person"] = min(accuracy_by(right, persons).values())
+    return figures
 
 
 def intervals(
