@@ -95,7 +95,7 @@ def paces(strides: Sequence[int], reaches: Sequence[int], beginning: Beginning) 
     """Of each block, which looks `reach` frames to both sides, and at the end of the features that they bring."""
     found, since, every = [], 0, 1
     for stride, reach in zip(strides, reaches, strict=True):
-        before = {"causal": 2 * reach - 2 * reach % stride, "padded": reach, "valid": 0}[beginning]
+        before = {"causal": 2 * reach, "padded": reach, "valid": 0}[beginning]
         found.append(Pace(since, every, 2 * reach - before, stride))
         since, every = since + (2 * reach - before) * every, every * stride
     return [*found, Pace(since, every, 0, 1)]

@@ -66,10 +66,6 @@ def stream(made, xyz, state=None):
     return told, state
 
 
-def feature_field(made):
-    return made.receptive_field - (made.pool_size - 1) * made.stride
-
-
 @settings(max_examples=25, deadline=None)
 @given(form=forms, seed=st.integers(0, 1000), missing=st.sampled_from([0.0, 0.3, 1.0]))
 def test_a_stream_is_told_frame_by_frame_what_its_clip_is_told(form, seed, missing):
@@ -100,6 +96,13 @@ def test_once_exact_a_stream_is_told_what_an_unpadded_clip_is_told(form, seed):
             assert valid.shape[3] == made.pool_size
             said = told[:, (at - made.delay) // made.stride]
             torch.testing.assert_close(said, made.decide(valid.mean(dim=3)), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("strides", STRIDES)
+def test_a_causal_stream_is_answered_from_its_first_frame_on(strides):
+    made = network(strides=strides, kernel=3)
+    told, _ = stream(made, body(1, 7))
+    assert (made.delay, next(iter(told))) == (0, 0)
 
 
 def test_before_it_is_exact_a_stream_depends_on_where_it_began():
@@ -497,6 +500,13 @@ def test_a_hand_is_seen_from_its_wrist_in_lengths_of_its_palm():
     assert features[:2, knuckle].norm() == pytest.approx(1, abs=1e-4)
     palm = (xyz[0, 0, knuckle] - xyz[0, 0, wrist])[:2].norm()
     torch.testing.assert_close(features[:3, tip], (xyz[0, 0, tip] - xyz[0, 0, wrist]) / palm)
+
+
+def test_shoulders_in_one_point_are_no_measure():
+    normalise, xyz = CausalNormalise(SIGN_27, 15.0, 2.0), body(1, 6)
+    left, right = SIGN_27.indices("left_shoulder", "right_shoulder").tolist()
+    xyz[:, :, right] = xyz[:, :, left]
+    torch.testing.assert_close(normalise(3 * xyz), normalise(xyz), atol=1e-3, rtol=1e-3)
 
 
 @pytest.mark.parametrize("memory_s", [0.0, -1.0])
