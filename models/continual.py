@@ -38,7 +38,7 @@ class Config(stgcn.Config):
     beginning: what each block takes to stand before a stream. `causal`: zeros, so that the first frame already brings
         a prediction. `padded`: half as many, as in the clips of an ST-GCN, so that the first feature is that of a
         clip's first frame, and comes with the last of the frames that this one needs. `valid`: nothing, so that the
-        first feature comes when every block is full of true frames. Once a stream is exact, all say the same of a frame.
+        first feature comes when every block is full of true frames. Once exact, all say the same of a frame.
     memory_s: time constant of the normalisation's unit, in seconds (CausalNormalise).
     """
 

@@ -45,7 +45,7 @@ def arguments(config: Mapping[str, Any]) -> dict[str, Any]:
     known = stgcn.arguments(config)
     stride = config.get("stride", config.get("strides"))
     if stride == 1:
-        known["strides"] = (1,) * config["blocks"]
+        known["strides"] = (1,) * config.get("blocks", 10)
     elif isinstance(stride, list):
         known["strides"] = tuple(stride)
     if "temporal_padding" in config:
