@@ -10,7 +10,7 @@ from typing import Any
 
 from landmarks import Manifest, find_layout
 from models.checkpoint import Checkpoint, CheckpointError
-from models.reference import PartialLoad, read, translate
+from models.reference import read, translate
 from models.registry import NETWORKS
 
 
@@ -54,10 +54,8 @@ def _import(options: argparse.Namespace) -> int:
     if options.layout:
         known["layout"] = find_layout(options.layout)
     state = read(options.checkpoint)
-    published = translate(state, **known)
+    published = translate(state, options.name if options.name in NETWORKS else "", **known)
     name = published.network_name
-    if options.name in NETWORKS and options.name != name:
-        raise PartialLoad(f"{options.checkpoint} holds a {name}, not a {options.name}")
     labels = _labels(options.labels, published.options["labels"])
     background = options.background or labels[0]
     checkpoint = Checkpoint(

@@ -20,6 +20,9 @@ from models.network import Network
 from models.reference import stgcn
 from models.reference.published import Arrays, Family, Published, State
 
+CONTINUAL = {"stgcn": "costgcn", "stgcn++": "costgcn++"}
+"""Networks and their continual forms."""
+
 
 def recognises(state: State) -> bool:
     """Are these the names of a CoST-GCN?"""
@@ -28,16 +31,25 @@ def recognises(state: State) -> bool:
 
 def translate(state: State, known: Mapping[str, Any]) -> Published:
     """Weights in our places, and a pool as large as their `frames` fill. See Family."""
-    published = stgcn.translate(state, known)
-    strides, kernel = published.options["strides"], published.options["kernel"]
+    return frame_by_frame(stgcn.translate(state, known), known)
+
+
+def frame_by_frame(published: Published, known: Mapping[str, Any]) -> Published:
+    """The continual form of an ST-GCN or ST-GCN++ that was read: its weights, and a pool as large as its window."""
+    options = published.options
+    strides = options["strides"]
     beginning = known.get("beginning", "valid" if max(strides) == 1 else "padded")
-    reaches = [kernel // 2] * len(strides)
+    reach = max(options["dilations"]) if options["time"] == "branches" else options["kernel"] // 2
+    reaches = [reach] * len(strides)
     features = paces(strides, reaches, beginning)[-1]
     # ceil((T - field + 2 * padding + 1) / stride) in the published code, with padding = field - 1 - delay.
     room = published.window_frames + receptive_field(strides, reaches) - 1 - 2 * features.since
     pool_size = known.get("pool_size", max(1, -(-room // features.every)))
-    options = {**published.options, "beginning": beginning, "pool_size": pool_size}
-    return dataclasses.replace(published, network_name="costgcn", options=options)
+    return dataclasses.replace(
+        published,
+        network_name=CONTINUAL[published.network_name],
+        options={**options, "beginning": beginning, "pool_size": pool_size},
+    )
 
 
 def arguments(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,17 +45,23 @@ def recognise(state: State) -> Family:
     )
 
 
-def translate(state: State, **known: Any) -> Published:
+def translate(state: State, network: str = "", **known: Any) -> Published:
     """A published state dict as one of our networks; `known` says what weights cannot say.
 
-    known: `layout`, `frames` (of a window), and fields of the network's Config, which go over what the weights say.
-    Raises UnknownCheckpoint for names of no family, PartialLoad where a name is missing, unexpected or of a
-    wrong shape, and ValueError for something known that the network does not take.
+    network: that it must be; an ST-GCN's weights may also be read as its continual form. known: `layout`, `frames` (of
+    a window), and fields of the network's Config, which go over what the weights say.
+    Raises UnknownCheckpoint for names of no family or of another network, PartialLoad where a name is missing,
+    unexpected or of a wrong shape, and ValueError for something known that the network does not take.
     """
     published = recognise(state).translate(state, known)
-    fields = {field.name for field in dataclasses.fields(NETWORKS[published.network_name][0])}
+    if network and network == costgcn.CONTINUAL.get(published.network_name):
+        published = costgcn.frame_by_frame(published, known)
+    name = published.network_name
+    if network and network != name:
+        raise UnknownCheckpoint(f"these are the weights of a {name}, not of a {network}")
+    fields = {field.name for field in dataclasses.fields(NETWORKS[name][0])}
     if strange := sorted(set(known) - fields - {"layout", "frames"}):
-        raise ValueError(f"{published.network_name} takes no {strange[0]}; choose from {', '.join(sorted(fields))}")
+        raise ValueError(f"{name} takes no {strange[0]}; choose from {', '.join(sorted(fields))}")
     over = {key: value for key, value in known.items() if key in fields}
     published = dataclasses.replace(published, options={**published.options, **over})
     return dataclasses.replace(published, weights=published.network().state_dict())

@@ -21,7 +21,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 _COUNTER = "num_batches_tracked"
-"""How many batches a batch normalisation was trained on: no part of an answer, and not in torch's files before 0.4.1."""
+"""How many batches a batch normalisation was trained on: no part of an answer; files of torch before 0.4.1 lack it."""
 
 
 class UnknownCheckpoint(CheckpointError):

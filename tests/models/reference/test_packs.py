@@ -96,7 +96,9 @@ def test_a_checkpoint_file_becomes_a_graph(folder, tmp_path, capsys):
     torch.save(
         {"epoch": 3, "state_dict": {f"module.{name}": value for name, value in state.items()}}, tmp_path / "a.pth"
     )
-    assert main(["import", str(tmp_path / "a.pth"), "--as", "theirs", "--out", str(tmp_path / "run")]) == 0
+    # Ten seconds of two persons export slowly; a network whose weights know T has fewer frames than that.
+    shorter = ["--frames", "90"] if translate(state).window_frames == 300 else []
+    assert main(["import", str(tmp_path / "a.pth"), "--as", "theirs", "--out", str(tmp_path / "run"), *shorter]) == 0
     assert "none missing" in capsys.readouterr().out
     saved = checkpoint.load(tmp_path / "run")
     assert export(saved, tmp_path / "theirs.onnx") <= onnx_parity.TOLERANCE

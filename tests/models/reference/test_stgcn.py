@@ -6,7 +6,7 @@ import torch
 
 from landmarks import HAND_21, NTU_25, numbered
 from models import adjacency
-from models.reference import PartialLoad, translate
+from models.reference import PartialLoad, UnknownCheckpoint, translate
 
 FRAMES, LABELS, PERSONS, CHANNELS, JOINTS = 12, 5, 2, 3, 25
 
@@ -174,3 +174,25 @@ def test_files_of_before_batch_normalisation_counted_are_read():
     old = {name: tensor for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
     x = torch.randn(1, PERSONS, CHANNELS, FRAMES, JOINTS, generator=torch.Generator().manual_seed(0))
     assert torch.equal(translate(old).network().classify(x), translate(state).network().classify(x))
+
+
+@pytest.mark.parametrize("frames", [20, 33])
+def test_weights_of_clips_are_read_as_a_stream_too(frames):
+    """The stream's features are those of a padded clip, up to the frames that see past the clip's end."""
+    state = pyskl(strides=(1, 2, 1))
+    clip = translate(state, "stgcn", strides=(1, 2, 1)).network()
+    stream = translate(state, "costgcn", strides=(1, 2, 1)).network()
+    x = torch.randn(1, PERSONS, CHANNELS, frames, JOINTS, generator=torch.Generator().manual_seed(0))
+    embedded = clip.embed(x).mean(dim=(1, 4))  # (B, D, T')
+    now, came = stream.start(1), []
+    for frame in range(frames):
+        logits, now = stream.answer(x[:, :, :, frame : frame + 1], now)
+        if logits.shape[1]:
+            came.append(stream.newest(now))
+    assert len(came) >= (frames - stream.delay) // stream.stride
+    torch.testing.assert_close(torch.stack(came, dim=2), embedded[:, :, : len(came)], atol=1e-5, rtol=1e-4)
+
+
+def test_weights_of_another_network_are_refused():
+    with pytest.raises(UnknownCheckpoint, match=r"a stgcn, not of a stgcn\+\+"):
+        translate(pyskl(), "stgcn++")
