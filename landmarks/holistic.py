@@ -6,6 +6,8 @@ without z it is 0, without visibility it is 1.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -57,6 +59,29 @@ def place(part: str, points: NDArray[np.floating], xyz: NDArray[np.float32], con
     sure = np.clip(np.nan_to_num(points[..., 3]), 0, 1) if points.shape[-1] == 4 else 1.0
     xyz[..., where, :] = target
     confidence[..., where] = np.where(seen, sure, 0.0)
+
+
+def put(
+    joints: Sequence[str],
+    points: NDArray[np.floating],
+    sure: NDArray[np.floating],
+    xyz: NDArray[np.float32],
+    confidence: NDArray[np.float32],
+) -> None:
+    """Write named joints, points (..., n, 2 or 3) and sure (..., n), into xyz (..., 75, 3) and confidence (..., 75).
+
+    Names that HOLISTIC_75 lacks are left out. A point of confidence 0, NaN or infinity was not seen; without z it is 0.
+    """
+    ours = [i for i, joint in enumerate(joints) if joint in HOLISTIC_75]
+    where = HOLISTIC_75.indices(*(joints[i] for i in ours))
+    target = np.zeros((*points.shape[:-2], len(ours), 3), np.float32)
+    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, which is: not seen
+        target[..., : points.shape[-1]] = points[..., ours, :]
+        trust = np.clip(np.nan_to_num(sure[..., ours].astype(np.float32)), 0, 1)
+    seen = np.isfinite(target).all(axis=-1) & (trust > 0)
+    target[~seen] = np.nan
+    xyz[..., where, :] = target
+    confidence[..., where] = np.where(seen, trust, 0.0)
 
 
 def frame(**parts: ArrayLike | None) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

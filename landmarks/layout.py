@@ -290,6 +290,36 @@ NTU_25 = Layout("ntu_25", _NTU_JOINTS, (*_NTU_BONES, *_both_sides(("left_handtip
 NTU_25_CHAIN = Layout("ntu_25_chain", _NTU_JOINTS, (*_NTU_BONES, *_both_sides(("left_handtip", "left_thumb"))))
 """NTU_25 whose hand tip hangs on the thumb (the original ST-GCN, mmaction2 0.x, CoST-GCN)."""
 
+KINECT_20 = Layout(
+    "kinect_20",
+    (
+        "spine_base",
+        "spine_mid",
+        "spine_shoulder",
+        "head",
+        *(f"{side}_{part}" for side in ("left", "right") for part in ("shoulder", "elbow", "wrist", "hand")),
+        *(f"{side}_{part}" for side in ("left", "right") for part in ("hip", "knee", "ankle", "foot")),
+    ),
+    (
+        ("spine_base", "spine_mid"),
+        ("spine_mid", "spine_shoulder"),
+        ("head", "spine_shoulder"),
+        *_both_sides(
+            ("left_shoulder", "spine_shoulder"),
+            *_ARM,
+            ("left_hand", "left_wrist"),
+            ("left_hip", "spine_base"),
+            ("left_knee", "left_hip"),
+            ("left_ankle", "left_knee"),
+            ("left_foot", "left_ankle"),
+        ),
+    ),
+)
+"""Kinect v1, in its own order, with the joints named as NTU_25 names them: NW-UCLA, UTD-MHAD."""
+
+INDEX_TIP = Layout("index_tip", ("index_tip",), ())
+"""The tip of one index finger, and nothing else."""
+
 _OPENPOSE_ARMS_AND_LEGS = tuple(
     f"{side}_{part}" for side in ("right", "left") for part in ("shoulder", "elbow", "wrist")
 )
@@ -378,10 +408,12 @@ LAYOUTS = {
         COCO_17_LINKED,
         NTU_25,
         NTU_25_CHAIN,
+        KINECT_20,
         OPENPOSE_18,
         BODY_25,
         SHREC_22,
         SHREC_20,
+        INDEX_TIP,
     )
 }
 """Every layout by its name."""

@@ -6,11 +6,12 @@ Each module is one format: `NAME`, `looks_like(data)`, `read(data, given)`.
 from __future__ import annotations
 
 from landmarks.errors import UnknownFormat
-from landmarks.formats import csv, mediapipe_json, npz
+from landmarks.formats import asl_parquet, csv, mediapipe_json, npz, ntu, openpose, pose, shrec
 from landmarks.formats.given import Given
 from landmarks.sequence import LandmarkSequence
 
-FORMATS = (npz, mediapipe_json, csv)
+# OpenPose's JSON and zips of it come before the other JSON and the other zip.
+FORMATS = (openpose, npz, mediapipe_json, pose, asl_parquet, ntu, shrec, csv)
 
 __all__ = ["FORMATS", "Given", "read", "sniff"]
 

@@ -8,8 +8,6 @@ A frame holds pose, left_hand and right_hand under our names, or as MediaPipe's 
 
 from __future__ import annotations
 
-import json
-import math
 from typing import Any
 
 import numpy as np
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 
 from landmarks import holistic
 from landmarks.errors import FormatError, NoFrames
+from landmarks.formats import json_content
 from landmarks.formats.given import Given
 from landmarks.sequence import LandmarkSequence
 
@@ -36,7 +35,7 @@ def looks_like(data: bytes) -> bool:
 
 def read(data: bytes, given: Given) -> LandmarkSequence:
     """Raises FormatError, naming the frame, for what is not as above."""
-    document = _document(data)
+    document = json_content.load(data)
     about = document if isinstance(document, dict) else {}
     frames = about.get("frames", [document] if about else document)
     if not isinstance(frames, list):
@@ -53,7 +52,9 @@ def read(data: bytes, given: Given) -> LandmarkSequence:
     if any(at_s is None for at_s in times) and not all(at_s is None for at_s in times):
         raise FormatError(f"frame {times.index(None)} has no time, though others have")
     at_s = None if times[0] is None else np.array(times, np.float64)
-    return given.sequence(xyz, confidence, at_s=at_s, fps=_number(about, "fps"), aspect=_aspect(about))
+    return given.sequence(
+        xyz, confidence, at_s=at_s, fps=json_content.number(about, "fps"), aspect=json_content.aspect(about)
+    )
 
 
 def read_frame(frame: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -75,7 +76,7 @@ def _part(part: str, frame: dict[str, Any]) -> NDArray[np.float64] | None:
         points = [_point(point) for point in points]
     try:
         return np.array(points, np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise FormatError(f"{part} must hold points of equal length, all of them numbers") from error
 
 
@@ -86,45 +87,8 @@ def _point(point: Any) -> list[float]:
 
 
 def _time(frame: dict[str, Any]) -> float | None:
-    at_s = _number(frame, "at_s")
+    at_s = json_content.number(frame, "at_s")
     for key in ("timestamp_ms", "timestampMs"):
-        if at_s is None and (at_ms := _number(frame, key)) is not None:
+        if at_s is None and (at_ms := json_content.number(frame, key)) is not None:
             at_s = at_ms / 1000
     return at_s
-
-
-def _aspect(about: dict[str, Any]) -> float | None:
-    width, height = _number(about, "width"), _number(about, "height")
-    if width and height:
-        return width / height
-    return _number(about, "aspect")
-
-
-def _number(holder: dict[str, Any], key: str) -> float | None:
-    value = holder.get(key)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise FormatError(f"{key} must be a number, got {value!r}")
-    return float(value)
-
-
-def _document(data: bytes) -> Any:
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise FormatError(f"the JSON is not UTF-8: {error}") from error
-    try:
-        return json.loads(text)
-    except RecursionError as error:
-        raise FormatError("the JSON is nested too deeply") from error
-    except ValueError as whole:
-        lines = [line for line in text.splitlines() if line.strip()]
-        try:
-            return [json.loads(line) for line in lines] if len(lines) > 1 else _fail(whole)
-        except (ValueError, RecursionError):
-            raise FormatError(f"the JSON cannot be read: {whole}") from whole
-
-
-def _fail(error: ValueError) -> Any:
-    raise FormatError(f"the JSON cannot be read: {error}") from error

@@ -6,20 +6,20 @@ C is 2 to 4 (x, y, z, visibility); the face is not read. We also write and read 
 from __future__ import annotations
 
 import io
-import zipfile
-import zlib
+import tokenize
 
 import numpy as np
 from numpy.typing import NDArray
 
 from landmarks import holistic
 from landmarks.errors import FormatError, NoFrames
+from landmarks.formats import archive
 from landmarks.formats.given import Given
 from landmarks.layout import HOLISTIC_75
 from landmarks.sequence import LandmarkSequence
 
 NAME = "npz"
-MAX_BYTES = 256 * 2**20
+MAX_BYTES = archive.MAX_BYTES
 """Most bytes that the arrays may unpack to."""
 
 _KNOWN = {*holistic.PARTS, "face", "at_s", "fps", "aspect"}
@@ -27,7 +27,7 @@ _KNOWN = {*holistic.PARTS, "face", "at_s", "fps", "aspect"}
 
 def looks_like(data: bytes) -> bool:
     """A zip archive."""
-    return data[:4] in (b"PK\x03\x04", b"PK\x05\x06")
+    return archive.looks_like(data)
 
 
 def read(data: bytes, given: Given) -> LandmarkSequence:
@@ -70,15 +70,14 @@ def write(sequence: LandmarkSequence) -> bytes:
 
 def _arrays(data: bytes) -> dict[str, NDArray]:
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-        if size > MAX_BYTES:
-            raise FormatError(f"the npz unpacks to {size} bytes, more than {MAX_BYTES}")
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files if name in _KNOWN and name != "face"}
+        with archive.opened(data):
+            pass
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files if name in _KNOWN and name != "face"}
     except FormatError:
         raise
-    except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, KeyError, NotImplementedError) as error:
+    # A header may claim a shape that no memory holds, or be no Python literal.
+    except (*archive.BROKEN, MemoryError, TypeError, SyntaxError, tokenize.TokenError) as error:
         raise FormatError(f"the npz cannot be read: {error}") from error
 
 

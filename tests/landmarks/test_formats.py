@@ -145,7 +145,7 @@ def test_too_many_frames_are_refused_before_memory_is_taken():
 
 def test_other_content_is_not_of_a_known_format():
     assert formats.sniff(b"hello") is None
-    with pytest.raises(UnknownFormat, match="npz, mediapipe-json, csv"):
+    with pytest.raises(UnknownFormat, match="npz, mediapipe-json, pose"):
         formats.read(b"hello")
 
 

@@ -5,6 +5,7 @@ from landmarks import (
     BODY_25,
     HAND_21,
     HOLISTIC_75,
+    KINECT_20,
     LAYOUTS,
     POSE_33,
     SIGN_27,
@@ -29,6 +30,7 @@ PUBLISHED = {
     "21-7 22-7 23-11 24-11",
     "ntu_25_chain": "0-1 1-20 2-20 3-2 4-20 5-4 6-5 7-6 8-20 9-8 10-9 11-10 12-0 13-12 14-13 15-14 16-0 17-16 18-17 "
     "19-18 21-22 22-7 23-24 24-11",
+    "kinect_20": "0-1 1-2 3-2 4-2 5-4 6-5 7-6 8-2 9-8 10-9 11-10 12-0 13-12 14-13 15-14 16-0 17-16 18-17 19-18",
     "coco_17": "15-13 13-11 16-14 14-12 11-5 12-6 9-7 7-5 10-8 8-6 5-0 6-0 1-0 3-1 2-0 4-2",
     "openpose_18": "4-3 3-2 7-6 6-5 13-12 12-11 10-9 9-8 11-5 8-2 5-1 2-1 0-1 15-0 14-0 17-15 16-14",
     "shrec_22": "1-0 2-0 3-2 4-3 5-4 6-1 7-6 8-7 9-8 10-1 11-10 12-11 13-12 14-1 15-14 16-15 17-16 18-1 19-18 20-19 "
@@ -45,7 +47,15 @@ def test_bones_are_the_published_ones(name):
 
 @pytest.mark.parametrize(
     ("name", "centre"),
-    [("ntu_25", 20), ("ntu_25_chain", 20), ("coco_17", 0), ("coco_17_linked", 0), ("openpose_18", 1), ("hand_21", 0)],
+    [
+        ("ntu_25", 20),
+        ("ntu_25_chain", 20),
+        ("coco_17", 0),
+        ("coco_17_linked", 0),
+        ("openpose_18", 1),
+        ("hand_21", 0),
+        ("kinect_20", 2),
+    ],
 )
 def test_a_layout_has_a_centre(name, centre):
     layout = find_layout(name)
@@ -119,3 +129,7 @@ def test_blending_with_itself_changes_nothing_and_without_shoulders_there_is_no_
     for layout in LAYOUTS.values():
         assert (blend(layout, layout) == np.eye(len(layout))).all()
     assert not blend(HAND_21, BODY_25).any()
+
+
+def test_all_of_kinects_joints_can_be_made_of_mediapipes():
+    assert blend(HOLISTIC_75, KINECT_20).any(axis=1).all()
