@@ -1,6 +1,8 @@
 """What another camera, another body, another tempo and a worse tracker would have given: raw coordinates in and out.
 
 Every function takes xyz (T, V, 3) in square units with NaN where unseen and leaves it alone.
+The options after `noise` draw nothing while they are 0, so that the draws of older recipes stay as they were; what is
+added here must do the same.
 """
 
 from __future__ import annotations
@@ -27,7 +29,13 @@ class Augment:
     lose_hand: chance that one hand is not seen for a stretch of frames; lose_frame: share of frames without hands;
     lose_pose: chance that the pose is not seen for a stretch. late, ended: chance that the first frames have not come
     yet, or that the last ones come no more; up to half of the window.
-    noise: tracker jitter of a joint, in shoulder widths.
+    noise: tracker jitter of a joint, in shoulder widths (or spreads of the joints, of a layout without shoulders).
+    nod_deg: largest turn of the body about the horizontal. perspective: largest change in size, about as a share, from
+    the middle of the person to one spread of the joints away, as a near camera at an angle makes it.
+    warp: tempo of each of six parts of a clip, by up to a factor of 1 + warp up or down.
+    lose_joint: chance of each joint not to be seen for a stretch. drop_hand: chance of each hand not to be seen at all.
+    drop_frame: largest share of frames in which nothing is seen (drop_hand 0.1 and drop_frame 0.15 train the signing
+    segmenter of sign-language-processing, 2026).
     """
 
     mirror: float = 0.0
@@ -45,12 +53,25 @@ class Augment:
     late: float = 0.15
     ended: float = 0.1
     noise: float = 0.01
+    nod_deg: float = 0.0
+    perspective: float = 0.0
+    warp: float = 0.0
+    lose_joint: float = 0.0
+    drop_hand: float = 0.0
+    drop_frame: float = 0.0
 
     def __post_init__(self) -> None:
         shares = (self.mirror, self.lose_hand, self.lose_frame, self.lose_pose, self.late, self.ended)
         if not all(0 <= share <= 1 for share in shares):
             raise ValueError(
                 f"mirror, lose_hand, lose_frame, lose_pose, late and ended are chances in 0..1, got {shares}"
+            )
+        shares = (self.lose_joint, self.drop_hand, self.drop_frame)
+        if not all(0 <= share <= 1 for share in shares):
+            raise ValueError(f"lose_joint, drop_hand and drop_frame are chances in 0..1, got {shares}")
+        if not (0 <= self.perspective < 1 and self.warp >= 0):
+            raise ValueError(
+                f"perspective lies in 0..1 (1 excluded), warp is at least 0, got {self.perspective}, {self.warp}"
             )
         if not 0 < self.rate_low <= self.rate_high:
             raise ValueError(f"need 0 < rate_low <= rate_high, got {self.rate_low}, {self.rate_high}")
@@ -83,40 +104,83 @@ def retime(xyz: Points, augment: Augment, random: Random) -> Points:
     frames = max(2, round((len(xyz) - 1) / rate) + 1)
     even = np.linspace(0, 1, frames)
     swing = augment.wobble * random.uniform(-1, 1) * np.sin(2 * np.pi * (even + random.uniform())) / (2 * np.pi)
-    return resample(xyz, (even + swing - swing[0] * (1 - even) - swing[-1] * even) * (len(xyz) - 1))
+    moments = even + swing - swing[0] * (1 - even) - swing[-1] * even
+    if augment.warp:
+        moments = _warped(moments, augment.warp, random)
+    return resample(xyz, moments * (len(xyz) - 1))
+
+
+def _warped(moments: NDArray[np.float64], warp: float, random: Random, parts: int = 6) -> NDArray[np.float64]:
+    """Moments in 0..1 with each part of the time at a tempo of its own; the ends stay."""
+    tempos = np.exp(np.log1p(warp) * random.uniform(-1, 1, parts))
+    passed = np.concatenate([[0.0], np.cumsum(tempos)])
+    return np.interp(moments, np.linspace(0, 1, parts + 1), passed / passed[-1])
 
 
 def view(xyz: Points, layout: Layout, augment: Augment, random: Random) -> Points:
-    """From another camera: mirrored, turned, stretched, scaled, shifted."""
+    """From another camera: mirrored, turned, stretched, scaled, shifted, nearer."""
     if random.random() < augment.mirror:
         xyz = mirror(xyz, layout)
     tilt, turn = np.deg2rad(random.uniform(-1, 1, 2) * (augment.rotate_deg, augment.turn_deg))
-    xyz = _rotate(xyz, layout, float(tilt), float(turn))
-    size = (1 + augment.scale * random.uniform(-1, 1)) * np.exp(augment.stretch * random.uniform(-0.5, 0.5, 3))
-    return (xyz * size + augment.shift * random.uniform(-1, 1, 3)).astype(np.float32)
-
-
-def _rotate(xyz: Points, layout: Layout, tilt: float, turn: float) -> Points:
-    """About the line of sight and about the vertical. A hand's depth counts from its wrist, the body's from the
-    hips, so a hand is turned at its pose wrist's depth."""
     about_view = np.array([[np.cos(tilt), -np.sin(tilt), 0], [np.sin(tilt), np.cos(tilt), 0], [0, 0, 1]])
     about_vertical = np.array([[np.cos(turn), 0, np.sin(turn)], [0, 1, 0], [-np.sin(turn), 0, np.cos(turn)]])
+    xyz = _rotate(xyz, layout, np.matmul(about_view, about_vertical))
+    size = (1 + augment.scale * random.uniform(-1, 1)) * np.exp(augment.stretch * random.uniform(-0.5, 0.5, 3))
+    xyz = (xyz * size + augment.shift * random.uniform(-1, 1, 3)).astype(np.float32)
+    if augment.nod_deg:
+        nod = np.deg2rad(augment.nod_deg * random.uniform(-1, 1))
+        xyz = _rotate(xyz, layout, np.array([[1, 0, 0], [0, np.cos(nod), -np.sin(nod)], [0, np.sin(nod), np.cos(nod)]]))
+    if augment.perspective:
+        xyz = _nearer(xyz, augment.perspective * random.uniform(-1, 1, 2))
+    return xyz
+
+
+def _rotate(xyz: Points, layout: Layout, rotation: NDArray[np.float64]) -> Points:
+    """By a (3, 3) matrix. A hand's depth counts from its wrist, the body's from the hips, so a hand is turned at its
+    pose wrist's depth."""
     turned = xyz.copy()
     hands = [
         (np.array([j.startswith(f"{side}_hand_") for j in layout.joints]), layout.indices(f"{side}_wrist")[0])
         for side in ("left", "right")
+        if f"{side}_wrist" in layout
     ]
     for hand, wrist in hands:
         turned[:, hand, 2] += np.nan_to_num(xyz[:, wrist, None, 2])
-    turned = turned @ (about_view @ about_vertical).T.astype(np.float32)
+    turned = turned @ rotation.T.astype(np.float32)
     for hand, wrist in hands:
         turned[:, hand, 2] -= np.nan_to_num(turned[:, wrist, None, 2])
     return turned
 
 
+def _nearer(xyz: Points, growth: NDArray[np.float64]) -> Points:
+    """Seen as a picture that leans away from the camera: larger on one side, by the share `growth` (2,) in x and in y
+    for each spread of the joints from their middle. Straight lines stay straight."""
+    middle, spread = _extent(xyz)
+    away = (xyz[..., :2] - middle[:2]) / spread @ growth  # (T, V)
+    return (middle + (xyz - middle) / np.maximum(1 - away, 0.3)[..., None]).astype(np.float32)
+
+
+def _extent(xyz: Points) -> tuple[NDArray[np.float32], float]:
+    """Where the joints that are seen are in the mean, (3,), and their root mean square distance from there in x and
+    y; 0 and 1 where there are none."""
+    seen = xyz[np.isfinite(xyz).all(axis=-1)]  # (N, 3)
+    if not len(seen):
+        return np.zeros(3, np.float32), 1.0
+    middle = seen.mean(axis=0)
+    spread = float(np.sqrt(((seen - middle)[:, :2] ** 2).sum(axis=-1).mean()))
+    return middle, spread if spread > 1e-6 else 1.0
+
+
+def _size(xyz: Points, layout: Layout) -> float:
+    """Shoulder width, or the spread of the joints of a layout without shoulders."""
+    if "left_shoulder" in layout and "right_shoulder" in layout:
+        return shoulder_width(xyz, layout)
+    return _extent(xyz)[1]
+
+
 def track(xyz: Points, layout: Layout, augment: Augment, random: Random) -> Points:
     """Through a worse tracker: jitter, hands, frames and pose that are lost, late first and missing last frames."""
-    jitter = augment.noise * random.random() * shoulder_width(xyz, layout)
+    jitter = augment.noise * random.random() * _size(xyz, layout)
     xyz = (xyz + jitter * random.standard_normal(xyz.shape)).astype(np.float32)
     left, right = (np.array([j.startswith(side) for j in layout.joints]) for side in ("left_hand_", "right_hand_"))
     if random.random() < augment.lose_hand:
@@ -129,6 +193,15 @@ def track(xyz: Points, layout: Layout, augment: Augment, random: Random) -> Poin
         xyz[: random.integers(1, max(2, len(xyz) // 2 + 1))] = np.nan
     if random.random() < augment.ended:
         xyz[len(xyz) - random.integers(1, max(2, len(xyz) // 2 + 1)) :] = np.nan
+    if augment.lose_joint:
+        for joint in np.flatnonzero(random.random(len(layout)) < augment.lose_joint):
+            _lose(xyz, np.arange(len(layout)) == joint, random)
+    if augment.drop_hand:
+        for hand in (left, right):
+            if random.random() < augment.drop_hand:
+                xyz[:, hand] = np.nan
+    if augment.drop_frame:
+        xyz[random.random(len(xyz)) < augment.drop_frame * random.random()] = np.nan
     return xyz
 
 

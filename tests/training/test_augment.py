@@ -1,9 +1,12 @@
+import hashlib
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landmarks import SIGN_27, LandmarkSequence
+from landmarks import HAND_21, NTU_25, SHREC_20, SIGN_27, LandmarkSequence
 from training.augment import Augment, clip_window, mirror, resample, retime, track, view
 from training.idle import IDLE
 
@@ -65,8 +68,11 @@ def test_augmentation_leaves_its_input_alone_and_makes_nothing_up(seed):
     assert np.isnan(seen[:, 7:17]).all()
 
 
+OFF = Augment(0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+
+
 def test_no_augmentation_changes_nothing():
-    off = Augment(0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    off = OFF
     xyz, random = clip(), np.random.default_rng(0)
     same(track(view(retime(xyz, off, random), SIGN_27, off, random), SIGN_27, off, random), xyz)
 
@@ -109,3 +115,110 @@ def test_impossible_augmentation_is_refused():
         Augment(rate_low=2.0, rate_high=1.0)
     with pytest.raises(ValueError, match="chances"):
         Augment(mirror=1.5)
+
+
+def test_draws_of_recipes_from_before_the_newer_options_stay_to_the_bit():
+    # Lengths, what is lost and where the generator stands; the last digits of coordinates differ between platforms.
+    seen = hashlib.sha256()
+    for seed in range(10):
+        random = np.random.default_rng(seed)
+        augment = Augment(mirror=0.5)
+        xyz = track(view(retime(clip(17, seed), augment, random), SIGN_27, augment, random), SIGN_27, augment, random)
+        seen.update(f"{xyz.shape} {np.isnan(xyz).sum()} {random.integers(1 << 40)}".encode())
+    assert seen.hexdigest() == "dff7cd630bcba77bdf368c1c8f8760992c34a4c6a6b2f1fdd13ce4bcf23c6028"
+
+
+NEWER = {"nod_deg": 20.0, "perspective": 0.2, "warp": 0.5, "lose_joint": 0.3, "drop_hand": 0.5, "drop_frame": 0.5}
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 1000), missing=st.floats(0, 1), layout=st.sampled_from([SIGN_27, NTU_25, HAND_21, SHREC_20]))
+def test_newer_options_take_any_layout_leave_their_input_alone_and_make_nothing_up(seed, missing, layout):
+    random = np.random.default_rng(seed)
+    xyz = random.uniform(0, 1, (9, len(layout), 3)).astype(np.float32)
+    unseen = random.random(xyz.shape[:2]) < missing
+    xyz[unseen] = np.nan
+    before, augment = xyz.copy(), Augment(**NEWER)
+    seen = track(view(xyz, layout, augment, random), layout, augment, random)
+    np.testing.assert_array_equal(xyz, before)
+    assert seen.dtype == np.float32
+    assert np.isnan(seen[unseen]).all()
+    assert not np.isinf(seen).any()
+    assert (np.isnan(seen).all(axis=-1) == np.isnan(seen).any(axis=-1)).all()
+
+
+@pytest.mark.parametrize("option", NEWER)
+def test_each_newer_option_does_something(option):
+    augment, random = replace(OFF, **{option: NEWER[option]}), np.random.default_rng(1)
+    xyz = clip()
+    seen = track(view(retime(xyz, augment, random), SIGN_27, augment, random), SIGN_27, augment, random)
+    assert not np.array_equal(seen, xyz)
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 200))
+def test_a_nod_keeps_distances_in_space(seed):
+    # Without wrists: a hand's depth counts from its own.
+    xyz = clip(seed=seed)[:, :5]
+    layout = NTU_25
+    body = np.zeros((len(xyz), len(layout), 3), np.float32)
+    body[:, :4] = xyz[:, :4]
+    seen = view(body, layout, replace(OFF, nod_deg=30.0), np.random.default_rng(seed))[:, :4]
+
+    def lengths(points):
+        return np.linalg.norm(np.diff(points, axis=1), axis=-1)
+
+    same(lengths(seen), lengths(body[:, :4]))
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 200))
+def test_perspective_keeps_straight_lines_and_the_middle(seed):
+    random = np.random.default_rng(seed)
+    xyz = clip(frames=1, seed=seed)
+    one, other = xyz[0, 0].copy(), xyz[0, 1].copy()
+    xyz[0, 2] = 0.3 * one + 0.7 * other
+    seen = view(xyz, SIGN_27, replace(OFF, perspective=0.2), random)
+    a, b, c = seen[0, :3, :2].astype(np.float64)
+    across = (b - a)[0] * (c - a)[1] - (b - a)[1] * (c - a)[0]
+    assert abs(across) < 1e-4
+    middle = xyz.mean(axis=1, keepdims=True)
+    alone = np.concatenate([xyz, middle.repeat(27, axis=1)])  # a frame in which all are in the middle
+    moved = view(alone, SIGN_27, replace(OFF, perspective=0.2), np.random.default_rng(seed))
+    same(moved[1], alone[1])
+
+
+@given(seed=st.integers(0, 200), warp=st.floats(0.01, 3))
+def test_a_warp_keeps_the_ends_the_length_and_the_order(seed, warp):
+    xyz = np.arange(30, dtype=np.float32)[:, None, None].repeat(27, 1).repeat(3, 2)
+    seen = retime(xyz, replace(OFF, warp=warp), np.random.default_rng(seed))
+    assert len(seen) == len(xyz)
+    same(seen[[0, -1]], xyz[[0, -1]])
+    steps = np.diff(seen[:, 0, 0])
+    assert (steps > 0).all()
+    assert steps.max() <= (1 + warp) ** 2 + 1e-4
+
+
+def test_dropped_hands_and_frames_are_dropped_whole():
+    xyz = clip(frames=40)
+    hands = np.array([j.startswith(("left_hand_", "right_hand_")) for j in SIGN_27.joints])
+    handless = track(xyz, SIGN_27, replace(OFF, drop_hand=1.0), np.random.default_rng(0))
+    assert np.isnan(handless[:, hands]).all()
+    assert np.isfinite(handless[:, ~hands]).all()
+    fewer = track(xyz, SIGN_27, replace(OFF, drop_frame=0.9), np.random.default_rng(0))
+    gone = np.isnan(fewer).all(axis=(1, 2))
+    assert 0 < gone.sum() < 40
+    assert np.isfinite(fewer[~gone]).all()
+
+
+def test_lost_joints_are_lost_for_a_stretch():
+    seen = track(clip(frames=40), SIGN_27, replace(OFF, lose_joint=0.5), np.random.default_rng(0))
+    changes = np.abs(np.diff(np.isnan(seen[..., 0]).astype(int), axis=0)).sum(axis=0)
+    assert (changes <= 2).all()
+    assert 0 < np.isnan(seen).any(axis=(0, 2)).sum() < 27
+
+
+@pytest.mark.parametrize("impossible", [{"drop_hand": 1.1}, {"lose_joint": -0.1}, {"perspective": 1.0}, {"warp": -1.0}])
+def test_impossible_newer_options_are_refused(impossible):
+    with pytest.raises(ValueError, match=next(iter(impossible))):
+        Augment(**impossible)
