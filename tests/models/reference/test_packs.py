@@ -87,25 +87,50 @@ def test_a_missing_a_strange_and_a_misshapen_weight_are_refused_by_name(folder):
         translate({**state, biases[0]: torch.zeros(3)}, **known)
 
 
-@pytest.mark.slow
 @every_pack
-def test_a_checkpoint_file_becomes_a_graph(folder, tmp_path, capsys):
-    """`python -m models import` without what the pack knows besides, then `python -m export`."""
-    pack = packs.load(folder)
-    state = {name: torch.from_numpy(values.copy()) for name, values in pack.state.items()}
-    torch.save(
-        {"epoch": 3, "state_dict": {f"module.{name}": value for name, value in state.items()}}, tmp_path / "a.pth"
-    )
-    # Ten seconds of two persons export slowly; a network whose weights know T has fewer frames than that.
-    shorter = ["--frames", "90"] if translate(state).window_frames == 300 else []
-    assert main(["import", str(tmp_path / "a.pth"), "--as", "theirs", "--out", str(tmp_path / "run"), *shorter]) == 0
-    assert "none missing" in capsys.readouterr().out
-    saved = checkpoint.load(tmp_path / "run")
-    assert export(saved, tmp_path / "theirs.onnx") <= onnx_parity.TOLERANCE
+def test_a_checkpoint_file_is_imported(folder, tmp_path, capsys):
+    """`python -m models import` without what the pack knows besides: from torch's file and from safetensors alike."""
+    state = {name: torch.from_numpy(values.copy()) for name, values in packs.load(folder).state.items()}
+    wrapped = {f"module.{name}": value for name, value in state.items()}
+    torch.save({"epoch": 3, "state_dict": wrapped}, tmp_path / "a.pth")
     save_file({name: value.contiguous() for name, value in state.items()}, tmp_path / "a.safetensors")
-    assert main(["import", str(tmp_path / "a.safetensors"), "--as", "theirs", "--out", str(tmp_path / "again")]) == 0
-    again = checkpoint.load(tmp_path / "again")
-    assert all(torch.equal(again.weights[name], weight) for name, weight in saved.weights.items())
+    saved = []
+    for file in ("a.pth", "a.safetensors"):
+        run = tmp_path / file.split(".")[1]
+        assert main(["import", str(tmp_path / file), "--as", "theirs", "--out", str(run)]) == 0
+        assert "none missing" in capsys.readouterr().out
+        saved.append(checkpoint.load(run))
+    one, other = saved
+    assert one.manifest == other.manifest
+    assert all(torch.equal(other.weights[name], weight) for name, weight in one.weights.items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name",
+    [
+        "costgcn-star",
+        "dsta-slr",
+        "impsgn-60",
+        "sca-stgcn-film",
+        "sgn-60",
+        "sign-detector-2020",
+        "st-sgcn-briareo",
+        "stgcn-original",
+        "stgcnpp-pyskl-handmp",
+    ],
+)
+def test_what_was_imported_becomes_a_graph(name, tmp_path):
+    if not FOLDERS:
+        pytest.skip(f"needs the parity packs at {PARITY}")
+    state = {key: torch.from_numpy(values.copy()) for key, values in packs.load(PARITY / name).state.items()}
+    torch.save(state, tmp_path / "a.pth")
+    # Ten seconds of two persons export slowly. A stream's first prediction takes 77 frames.
+    published = translate(state)
+    frames = {"stgcn": 20, "stgcn++": 20, "costgcn": 77}.get(published.network_name, published.window_frames)
+    command = ["import", str(tmp_path / "a.pth"), "--as", "theirs", "--out", str(tmp_path), "--frames", str(frames)]
+    assert main(command) == 0
+    assert export(checkpoint.load(tmp_path), tmp_path / "theirs.onnx") <= onnx_parity.TOLERANCE
 
 
 def test_every_family_has_a_pack():
