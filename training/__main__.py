@@ -23,6 +23,8 @@ def main(arguments: list[str] | None = None) -> int:
     fit = commands.add_parser("fit", help="train by a recipe, measure on its test persons, write a run")
     fit.add_argument("recipe", type=Path, help="TOML file, as in training/configs")
     fit.add_argument("--out", type=Path, help="folder of the run (default: runs/NAME)")
+    fit.add_argument("--resume", action="store_true", help="go on with the unfinished fit in the run's folder")
+    fit.add_argument("--deterministic", action="store_true", help="as --set fit.deterministic=true")
     fit.add_argument("--seed", type=int, help="as --set fit.seed=SEED")
     evaluate = commands.add_parser("evaluate", help="measure a run, or a shipped .onnx through onnxruntime")
     evaluate.add_argument("model", type=Path, help="folder of a run, or a .onnx file")
@@ -43,13 +45,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _fit(options: argparse.Namespace) -> int:
     overrides = [*options.overrides, *([f"fit.seed={options.seed}"] if options.seed is not None else [])]
+    overrides += ["fit.deterministic=true"] if options.deterministic else []
     recipe = config.load(options.recipe, tuple(overrides))
     run = options.out or Path("runs") / recipe.name
-    saved = trainer.fit(recipe, report=lambda line: print(line, flush=True))
-    path = saved.save(run)
+    saved = trainer.fit(recipe, report=lambda line: print(line, flush=True), run=run, resume=options.resume)
     figures = json.dumps(saved.manifest.metrics, indent=1)
     (run / "metrics.json").write_text(figures + "\n")
-    print(f"test: {figures}\nthresholds: {saved.manifest.decoding}\nwritten: {path}")
+    print(f"test: {figures}\nthresholds: {saved.manifest.decoding}\nwritten: {run / checkpoint.FILE}")
     return 0
 
 

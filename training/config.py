@@ -14,6 +14,8 @@ from typing import Any, Literal
 from landmarks import find_layout
 from models import NETWORKS
 from training.augment import Augment
+from training.losses import LossConfig
+from training.optimise import Optimise
 from training.tasks import find_task
 from training.tasks.gesture import GestureConfig
 from training.tasks.signing import SigningConfig
@@ -64,24 +66,49 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Fit:
-    """epochs of `windows` drawn windows each; AdamW with a warm-up and a cosine to 0.
+class Fit(Optimise):
+    """epochs of `windows` drawn windows each, and how each step is made (the fields of Optimise).
 
-    smoothing: of the labels. threads: of torch.
+    threads: of torch.
+    device: cpu, cuda or auto. devices: processes, one a device, started here or by torchrun. precision: of what is
+        multiplied; bf16 and 16 keep the weights in 32 bits. compile: the network, by torch.compile.
+    deterministic: torch refuses what cannot be repeated to the bit, and cuDNN does not try what is fastest.
+    monitor: the figure of the validation persons (after every epoch) by which the best weights are kept, and after
+        `patience` epochs without a better one the fit ends; none keeps the last weights, and 0 is no end.
+    keep_every: epochs from one kept state to the next, beside the newest; 0 keeps none.
     """
 
     epochs: int = 20
     windows: int = 8000
     batch: int = 64
-    rate: float = 2e-3
-    decay: float = 0.01
-    smoothing: float = 0.05
     threads: int = 2
     seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    devices: int = 1
+    precision: Literal["32", "bf16", "16"] = "32"
+    compile: bool = False
+    deterministic: bool = False
+    monitor: str = ""
+    patience: int = 0
+    keep_every: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.epochs, self.windows, self.batch, self.threads) < 1 or not self.rate > 0:
-            raise ValueError("epochs, windows, batch and threads are at least 1, rate is above 0")
+        super().__post_init__()
+        if min(self.epochs, self.windows, self.batch, self.threads, self.devices) < 1:
+            raise ValueError("epochs, windows, batch, threads and devices are at least 1")
+        if min(self.patience, self.keep_every) < 0:
+            raise ValueError(f"patience and keep_every are at least 0, got {self.patience}, {self.keep_every}")
+        if self.patience and not self.monitor:
+            raise ValueError("patience needs a figure to monitor")
+
+    def same(self) -> dict[str, Any]:
+        """What must not change between the parts of one fit, as plain values."""
+        free = {"threads", "keep_every", "patience"}
+        return {
+            key: list(v) if isinstance(v, tuple) else v
+            for key, v in dataclasses.asdict(self).items()
+            if key not in free
+        }
 
 
 @dataclass(frozen=True)
@@ -130,6 +157,7 @@ class Recipe:
     network: Network = field(default_factory=Network)
     augment: Augment = field(default_factory=Augment)
     fit: Fit = field(default_factory=Fit)
+    loss: LossConfig = field(default_factory=lambda: LossConfig(smoothing=0.05))
     events: Events = field(default_factory=Events)
     card: Card = field(default_factory=Card)
     signing: SigningConfig = field(default_factory=SigningConfig)

@@ -3,96 +3,135 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-import time
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from landmarks import Decoding, Layout, Manifest, find_layout
 from models import Checkpoint, Network, build
-from training import metrics
+from training import losses, metrics
 from training.clip import Clip
-from training.config import Fit, Recipe
+from training.config import Recipe
 from training.evaluate import Bench, make_bench, measure, of_network
-from training.tasks.task import Sampler, Task
+from training.log import Log
+from training.loop import Loop, StateError, Validate
+from training.tasks.task import Task
 from training.windows import Windows
 
 Report = Callable[[str], None]
+STAGES = ("select", "refit")
+"""First on the train side alone, to choose thresholds; then with the validation persons."""
 
 
-def fit(recipe: Recipe, report: Report = lambda line: None) -> Checkpoint:
+def fit(
+    recipe: Recipe, report: Report = lambda line: None, *, run: Path | None = None, resume: bool = False
+) -> Checkpoint:
     """Train by a recipe and measure; the checkpoint carries the figures in its manifest.
 
+    run: folder for states and logs; none keeps nothing. resume: go on from the states there, to the same weights as
+    if the fit had never stopped. Raises StateError where the folder holds states and resume is not asked for.
     Deterministic for one recipe (its seed and threads included) on one machine.
     """
+    if run is not None and not resume and (there := _states(run)):
+        raise StateError(
+            f"{run} holds an unfinished fit ({there[0].name}): go on with it (--resume), or choose another"
+        )
     bench = make_bench(recipe)
     split = bench.split
     for side, clips in (("train", split.train), ("validation", split.validation), ("test", split.test)):
         report(f"{side}: {len(clips)} clips of persons {sorted({clip.person for clip in clips})}")
-    network = train(recipe, bench.task, split.train, report)
+    log = Log(run)
+    network = train(recipe, bench.task, split.train, report, validation=bench.validation, run=run, log=log)
     decoding = choose_decoding(recipe, of_network(network)(bench.validation.landmarks), bench)
     figures = measure(of_network(network), dataclasses.replace(bench, test=bench.validation), decoding.start_above)
     report("validation: " + ", ".join(f"{name} {value:.4f}" for name, value in figures.items()))
     if recipe.split.refit:
         report("again, with the validation persons")
-        network = train(recipe, bench.task, (*split.train, *split.validation), report)
+        everybody = (*split.train, *split.validation)
+        network = train(recipe, bench.task, everybody, report, run=run, log=log, stage="refit")
+    log.close()
     figures = measure(of_network(network), bench, decoding.start_above)
-    return Checkpoint(
+    saved = Checkpoint(
         manifest=_manifest(recipe, bench.task, decoding, figures),
         layout=find_layout(recipe.network.layout),
         options=_options(recipe, bench.task),
         weights=network.state_dict(),
         recipe=recipe.to_dict(),
     )
+    if run is not None:
+        saved.save(run)
+        for state in _states(run):
+            state.unlink()
+    return saved
 
 
-def train(recipe: Recipe, task: Task, clips: Sequence[Clip], report: Report = lambda line: None) -> Network:
-    """A network, built and trained on windows of these clips."""
-    torch.set_num_threads(recipe.fit.threads)
-    torch.manual_seed(recipe.fit.seed)
-    network = build(recipe.network.name, find_layout(recipe.network.layout), **_options(recipe, task))
-    return learn(network, task.sampler(clips, recipe.augment), recipe.fit, report)
+def _states(run: Path) -> list[Path]:
+    return [path for stage in STAGES if (path := run / f"{stage}.state").is_file()]
 
 
-def learn(network: Network, sampler: Sampler, config: Fit, report: Report = lambda line: None) -> Network:
-    """Train a network in place on drawn windows; returns it in evaluation mode."""
-    random = np.random.default_rng(config.seed)
-    steps = math.ceil(config.windows / config.batch)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=config.rate, weight_decay=config.decay)
-    total = steps * config.epochs
-    warm = max(1, total // 20)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: min((step + 1) / warm, 0.5 * (1 + math.cos(math.pi * min(1.0, step / total))))
-    )
-    loss_of = nn.CrossEntropyLoss(label_smoothing=config.smoothing)
-    # On a CPU, convolutions over (T, V) are faster with channels last.
-    network = network.to(memory_format=torch.channels_last).train()  # pyright: ignore[reportCallIssue]
-    for epoch in range(config.epochs):
-        began, losses, hits = time.perf_counter(), 0.0, 0
-        for _ in range(steps):
-            windows, truth = _batch(sampler, config.batch, random)
-            logits = network.logits(windows)  # (B, labels)
-            loss = loss_of(logits, truth)
-            optimiser.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimiser.step()
-            schedule.step()
-            losses += loss.item()
-            hits += int((logits.argmax(dim=1) == truth).sum())
-        report(
-            f"epoch {epoch + 1}/{config.epochs}: loss {losses / steps:.4f}, "
-            f"accuracy {hits / steps / config.batch:.4f}, {time.perf_counter() - began:.1f} s"
-        )
-    return network.to(memory_format=torch.contiguous_format).eval()  # pyright: ignore[reportCallIssue]
+def train(
+    recipe: Recipe,
+    task: Task,
+    clips: Sequence[Clip],
+    report: Report = lambda line: None,
+    *,
+    validation: Windows | None = None,
+    run: Path | None = None,
+    log: Log | None = None,
+    stage: str = "select",
+) -> Network:
+    """A network, built and trained on windows of these clips; `validation` is looked at after every epoch.
+
+    A refit has nobody to look at: it takes as many epochs, and its last weights.
+    """
+    config = recipe.fit if validation is not None else dataclasses.replace(recipe.fit, monitor="", patience=0)
+    torch.set_num_threads(config.threads)
+    with _repeatable(config.deterministic):
+        torch.manual_seed(config.seed)
+        network = build(recipe.network.name, find_layout(recipe.network.layout), **_options(recipe, task))
+        shown = [truth for clip in clips if (truth := task.truth(clip)) is not None]
+        counts = np.bincount(shown, minlength=len(task.labels))
+        return Loop(
+            network,
+            task.sampler(clips, recipe.augment),
+            config,
+            losses.make(recipe.loss, counts),
+            validate=_figures(validation) if validation is not None and config.monitor else None,
+            state=run / f"{stage}.state" if run is not None else None,
+            log=log,
+            stage=stage,
+            report=report,
+        ).run()
 
 
-def _batch(sampler: Sampler, size: int, random: np.random.Generator) -> tuple[Tensor, Tensor]:
-    windows, truth = zip(*(sampler.draw(random) for _ in range(size)), strict=True)
-    return torch.from_numpy(np.stack(windows)), torch.tensor(truth)  # (B, T, V, 3), (B,)
+def _figures(validation: Windows) -> Validate:
+    """loss, accuracy, f1_macro and pr_auc_macro on the validation windows."""
+
+    def measured(network: Network) -> dict[str, float]:
+        said = of_network(network)(validation.landmarks)  # (N, labels)
+        right = np.maximum(said[np.arange(len(said)), validation.truth], 1e-12)  # (N,)
+        return {"loss": float(-np.log(right).mean()), **metrics.multiclass(said, validation.truth)}
+
+    return measured
+
+
+@contextmanager
+def _repeatable(wanted: bool) -> Iterator[None]:
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    if wanted:
+        # cuBLAS is repeatable only with a workspace of its own, asked for before it starts.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.backends.cudnn.benchmark = before[1]
 
 
 def choose_decoding(recipe: Recipe, probabilities: np.ndarray, bench: Bench) -> Decoding:

@@ -34,6 +34,10 @@ class Task(Protocol):
         """The label that is no event."""
         ...
 
+    def truth(self, clip: Clip) -> int | None:
+        """Position of the clip's label, or None for a clip that is left out."""
+        ...
+
     def sampler(self, clips: Sequence[Clip], augment: Augment) -> Sampler:
         """Training windows of these clips."""
         ...

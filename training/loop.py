@@ -1,0 +1,249 @@
+"""The fit of one network: batches, steps, now and then a validation, and a state from which it goes on unchanged.
+
+Devices, precision and several processes are Lightning Fabric's: it wraps torch's own distributed code and leaves the
+loop to us, so that a run can be taken up in mid-fit with the same result as if it had never stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from models import Network
+from training.config import Fit
+from training.log import Log
+from training.optimise import Mean, make_optimiser, make_schedule
+from training.tasks.task import Sampler
+
+Validate = Callable[[Network], dict[str, float]]
+"""A network in evaluation mode -> name and value of each figure on the validation clips."""
+PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+
+
+class StateError(ValueError):
+    """A state that is not of this fit."""
+
+
+@dataclass(eq=False)
+class Progress:
+    """How far a fit has come. epoch: done. history: one row of figures an epoch. best: its figure and weights."""
+
+    epoch: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+    best_score: float = -math.inf
+    best_epoch: int = 0
+    best: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Loop:
+    """Trains a network in place.
+
+    sampler: draws training windows. loss: logits (B, labels) and truth (B,) -> a number. state: the file to go on from
+    and to write after every epoch; none keeps nothing. stage: names the fit in logs.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        sampler: Sampler,
+        config: Fit,
+        loss: nn.Module,
+        *,
+        validate: Validate | None = None,
+        state: Path | None = None,
+        log: Log | None = None,
+        stage: str = "fit",
+        report: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self.config, self._sampler, self._validate, self._path = config, sampler, validate, state
+        self._log, self._stage, self._report = log or Log(), stage, report
+        self._fabric = Fabric(
+            accelerator=config.device,
+            devices=config.devices,
+            strategy="ddp" if config.devices > 1 else "auto",
+            precision=cast("Any", PRECISIONS[config.precision]),
+        )
+        self._fabric.launch()
+        ranks = self._fabric.world_size
+        if config.batch % ranks:
+            raise ValueError(f"a batch of {config.batch} cannot be shared by {ranks} processes")
+        self._share = config.batch // ranks
+        self._random = np.random.default_rng(config.seed if ranks == 1 else [config.seed, self._fabric.global_rank])
+        self._steps = math.ceil(config.windows / config.batch)
+        # On a CPU, convolutions over (T, V) are faster with channels last.
+        self.network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self._loss = self._fabric.to_device(loss)
+        self._mean = Mean(self._fabric.to_device(self.network), config.ema) if config.ema else None
+        optimiser = make_optimiser(self.network, config)
+        self._schedule = make_schedule(optimiser, config, math.ceil(self._steps / config.accumulate) * config.epochs)
+        if config.compile:
+            self.network.logits = torch.compile(self.network.logits)
+        self._model, self._optimiser = self._fabric.setup(cast("nn.Module", self.network), optimiser)
+        self._model.mark_forward_method("logits")
+        self.progress = Progress()
+
+    def run(self) -> Network:
+        """Train to the end, from the state if there is one; the network in evaluation mode."""
+        if self._path is not None and self._path.is_file():
+            self._restore(self._path)
+        while self.progress.epoch < self.config.epochs and not self._stale():
+            row = self._epoch()
+            self.progress.epoch += 1
+            self.progress.history.append(row)
+            self._told(row)
+            if self._fabric.is_global_zero:
+                self._keep()
+            self._fabric.barrier()
+        return self._finish()
+
+    def _epoch(self) -> dict[str, float]:
+        began, losses, hits, seen = time.perf_counter(), 0.0, 0, 0
+        drawing_s = 0.0
+        self._model.train()
+        steps = tqdm(
+            range(self._steps), f"{self._stage} {self.progress.epoch + 1}", leave=False, disable=not _watched()
+        )
+        for step in steps:
+            started = time.perf_counter()
+            windows, truth = self._batch()
+            drawing_s += time.perf_counter() - started
+            due = (step + 1) % self.config.accumulate == 0 or step + 1 == self._steps
+            with self._fabric.no_backward_sync(self._model, enabled=not due):
+                logits = self._model.logits(windows)  # (B, labels)
+                loss = self._loss(logits, truth)
+                self._fabric.backward(loss / self.config.accumulate if self.config.accumulate > 1 else loss)
+            if due:
+                self._step()
+            losses += loss.item()
+            hits += int((logits.argmax(dim=1) == truth).sum())
+            seen += len(truth)
+        row = {"loss": losses / self._steps, "accuracy": hits / seen, "rate": self._schedule.get_last_lr()[0]}
+        took_s = time.perf_counter() - began
+        if self._validate is not None:
+            measured = cast("Network", self._mean.network if self._mean else self.network)
+            row |= {f"validation_{name}": value for name, value in self._validate(measured.eval()).items()}
+        return row | {
+            "seconds": took_s,
+            "windows_per_s": seen * self._fabric.world_size / took_s,
+            "drawing_s": drawing_s,
+        }
+
+    def _batch(self) -> tuple[Tensor, Tensor]:
+        drawn = [self._sampler.draw(self._random) for _ in range(self._share)]
+        windows, truth = zip(*drawn, strict=True)
+        batch = torch.from_numpy(np.stack(windows)), torch.tensor(truth)  # (B, T, V, 3), (B,)
+        return self._fabric.to_device(batch)
+
+    def _step(self) -> None:
+        if self.config.clip:
+            self._fabric.clip_gradients(
+                self._model, self._optimiser, max_norm=self.config.clip, error_if_nonfinite=False
+            )
+        self._optimiser.step()
+        self._optimiser.zero_grad()
+        self._schedule.step()
+        if self._mean:
+            self._mean.update(self.network)
+
+    def _told(self, row: dict[str, float]) -> None:
+        if self.config.monitor:
+            if f"validation_{self.config.monitor}" not in row:
+                known = ", ".join(name.removeprefix("validation_") for name in row if name.startswith("validation_"))
+                raise ValueError(f"no figure {self.config.monitor!r} to monitor; choose from {known or 'none'}")
+            score = row[f"validation_{self.config.monitor}"] * (-1 if self.config.monitor == "loss" else 1)
+            if score > self.progress.best_score:
+                self.progress.best_score, self.progress.best_epoch = score, self.progress.epoch
+                self.progress.best = {name: value.clone() for name, value in self._weights().items()}
+        figures = ", ".join(
+            f"{name} {value:.4g}" for name, value in row.items() if name not in ("seconds", "drawing_s")
+        )
+        self._report(f"epoch {self.progress.epoch}/{self.config.epochs}: {figures}, {row['seconds']:.1f} s")
+        self._log.row(self._stage, self.progress.epoch, self.progress.history)
+
+    def _stale(self) -> bool:
+        """Has the monitored figure not risen for as long as patience lasts?"""
+        waited = self.progress.epoch - self.progress.best_epoch
+        return bool(self.config.patience and self.config.monitor and waited >= self.config.patience)
+
+    def _weights(self) -> dict[str, Tensor]:
+        return (self._mean.network if self._mean else self.network).state_dict()
+
+    def _finish(self) -> Network:
+        if self.config.compile:
+            del self.network.logits
+        weights = self.progress.best or self._weights()
+        self.network.load_state_dict({name: value.clone() for name, value in weights.items()})
+        network = self.network.to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
+        return network.cpu().eval()
+
+    def _keep(self) -> None:
+        every = self.config.keep_every
+        if self._path is None:
+            return
+        self._write(self._path)
+        if every and self.progress.epoch % every == 0:
+            self._write(self._path.with_name(f"{self._path.stem}-{self.progress.epoch:03d}{self._path.suffix}"))
+
+    def _write(self, path: Path) -> None:
+        progress = self.progress
+        state = {
+            "fit": json.dumps(self.config.same()),
+            "epoch": progress.epoch,
+            "history": json.dumps(progress.history),
+            "best": {"score": progress.best_score, "epoch": progress.best_epoch, "weights": progress.best},
+            "network": self.network.state_dict(),
+            "mean": self._mean.state() if self._mean else None,
+            "optimiser": self._optimiser.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "random": json.dumps(self._random.bit_generator.state),
+            "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        torch.save(state, partial)
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+
+    def _restore(self, path: Path) -> None:
+        state = torch.load(path, map_location=self._fabric.device, weights_only=True)
+        ours, theirs = self.config.same(), json.loads(state["fit"])
+        if changed := sorted(key for key in ours if ours[key] != theirs.get(key)):
+            told = ", ".join(f"{key} {theirs.get(key)!r} -> {ours[key]!r}" for key in changed)
+            raise StateError(
+                f"{path} is of a fit with other settings ({told}); take another folder, or the old settings"
+            )
+        if self._fabric.world_size > 1:
+            raise StateError("a fit in several processes cannot be taken up: their random states are not kept")
+        progress = self.progress
+        progress.epoch, progress.history = state["epoch"], json.loads(state["history"])
+        progress.best_score, progress.best_epoch = state["best"]["score"], state["best"]["epoch"]
+        progress.best = state["best"]["weights"]
+        self.network.load_state_dict(state["network"])
+        if self._mean:
+            self._mean.restore(state["mean"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._schedule.load_state_dict(state["schedule"])
+        self._random.bit_generator.state = json.loads(state["random"])
+        torch.set_rng_state(state["torch"].cpu())
+        if state["cuda"]:
+            torch.cuda.set_rng_state_all([each.cpu() for each in state["cuda"]])
+        self._report(f"goes on after epoch {progress.epoch}/{self.config.epochs}, from {path}")
+
+
+def _watched() -> bool:
+    return sys.stderr.isatty()
