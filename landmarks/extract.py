@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from landmarks import holistic
-from landmarks.errors import FormatError, LandmarkError, NoFrames, NoPerson, NotAVideo
+from landmarks.errors import FormatError, NoFrames, NoPerson, NotAVideo
 from landmarks.layout import HOLISTIC_75
 from landmarks.sequence import LandmarkSequence
 
@@ -195,5 +195,5 @@ def _build_extractor() -> None:
 def _extract_in_worker(path: Path) -> LandmarkSequence | Exception:
     try:
         return extract_video(path, _worker[0])
-    except (LandmarkError, OSError) as error:
+    except Exception as error:  # whatever a decoder or MediaPipe finds wrong with one video, the others go on
         return error

@@ -1,4 +1,7 @@
-"""`python -m training fit RECIPE`, `evaluate RUN_OR_ONNX` and `replay ONNX LANDMARKS...`."""
+"""`python -m training fit RECIPE`, `evaluate RUN_OR_ONNX` and `replay ONNX LANDMARKS...`.
+
+Data: `prepare VIDEO...`, `convert PICKLE ARCHIVE`, `split SET...`.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import numpy as np
 
 from landmarks import LandmarkError, formats
 from models import checkpoint
-from training import config, trainer
+from training import config, convert, prepare, split_files, trainer
 from training.evaluate import make_bench, measure, milliseconds, of_network, of_onnx
 from training.replay import replay
 
@@ -33,10 +36,16 @@ def main(arguments: list[str] | None = None) -> int:
     again = commands.add_parser("replay", help="landmark files through a shipped .onnx, as live streams")
     again.add_argument("model", type=Path, help=".onnx file")
     again.add_argument("files", type=Path, nargs="+", help="as `python -m landmarks extract` writes them")
+    prepare.add_arguments(commands.add_parser("prepare", help="landmarks of many videos, or of those still due"))
+    convert.add_arguments(commands.add_parser("convert", help="published pickles to archives without; this unpickles"))
+    split_files.add_arguments(commands.add_parser("split", help="write who is trained on and who is tested as JSON"))
     for command in (fit, evaluate):
         command.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", dest="overrides")
     options = parser.parse_args(arguments)
+    data = {"prepare": prepare, "convert": convert, "split": split_files}
     try:
+        if options.command in data:
+            return data[options.command].run(options, print)
         return {"fit": _fit, "evaluate": _evaluate, "replay": _replay}[options.command](options)
     except (ValueError, LandmarkError, FileNotFoundError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)

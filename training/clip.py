@@ -14,8 +14,8 @@ from landmarks import LandmarkSequence, Layout
 class Clip:
     """A recording, and what its recorder says it shows.
 
-    sequence: the landmarks. label: the recorder's own word for it. person: who is seen.
-    take: names the recording; unique over all sets. source: the set it is from.
+    sequence: the landmarks. label: the recorder's own word for it. person: who is seen; 0 where nobody says.
+    take: names the recording; unique over all sets. source: the set it is from. view: the camera, of several.
     """
 
     sequence: LandmarkSequence
@@ -23,6 +23,7 @@ class Clip:
     person: int
     take: str
     source: str
+    view: int | None = None
 
     def points(self, layout: Layout, fps: float) -> NDArray[np.float32]:
         """(T, V, 3) what a network of that layout and rate is given of this clip."""

@@ -38,7 +38,7 @@ def test_undetected_parts_are_nan_not_zero(tiny, tmp_path):
 
 
 def test_a_wrong_set_and_a_missing_folder_say_the_way_out(tiny):
-    with pytest.raises(datasets.UnknownDataset, match="asl-words, signs"):
+    with pytest.raises(datasets.UnknownDataset, match="asl-words, .*, signs"):
         datasets.load(tiny, ("asl-word",))
     with pytest.raises(datasets.DataMissing, match=r"data\.folder"):
         datasets.load(tiny, ("signs",))
@@ -90,7 +90,16 @@ def test_gesture_draws_every_label_and_cuts_one_window_a_clip(clips):
 
 def test_a_word_nobody_shows_is_an_error_not_an_empty_class(clips):
     task = Gesture(GestureConfig(words=("wave", "hello")), SIGN_27, frames=12, fps=15, centre=0.5)
-    with pytest.raises(ValueError, match="no training clip shows hello"):
+    with pytest.raises(ValueError, match=r"no training clip shows hello.*the labels there are: wave \(\d+\), none"):
+        task.sampler(clips, Augment())
+    task = Gesture(GestureConfig(words=("Wave",)), SIGN_27, frames=12, fps=15, centre=0.5)
+    with pytest.raises(ValueError, match=r"no training clip shows Wave.*did you mean wave\?"):
+        task.sampler(clips, Augment())
+
+
+def test_an_idle_label_nobody_has_is_an_error_not_all_signing(clips):
+    task = Signing(SigningConfig(idle_label="None"), SIGN_27, frames=8, fps=15, centre=0.5)
+    with pytest.raises(ValueError, match=r"no training clip is labelled None.*did you mean none\?"):
         task.sampler(clips, Augment())
 
 

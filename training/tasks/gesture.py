@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks import Layout, frames_behind
+from training import labels
 from training.augment import Augment, clip_window, retime, track, view
 from training.clip import Clip
 from training.idle import Mix
@@ -117,9 +118,13 @@ class Sampler:
             if truth not in held:
                 self._loose.append(points)
         if missing := [label for i, label in enumerate(task.labels) if i != self._none and i not in self._words]:
-            raise ValueError(f"no training clip shows {', '.join(missing)}; check the split and [gesture]")
+            there = labels.existing((clip.label for clip in clips), missing)
+            raise labels.EmptyClass(
+                f"no training clip shows {', '.join(missing)}; check the split and [gesture]; {there}"
+            )
         if not self._others:
-            raise ValueError(f"no training clip shows {task.background}; check the split and [gesture]")
+            there = labels.existing((clip.label for clip in clips), [task.background])
+            raise labels.EmptyClass(f"no training clip shows {task.background}; check the split and [gesture]; {there}")
         self._kinds = sorted(self._others)
         self._mix = Mix(task.config.made)
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks import Layout, frames_behind
+from training import labels
 from training.augment import Augment, clip_window, retime, track, view
 from training.clip import Clip
 from training.idle import Mix
@@ -113,7 +114,11 @@ class Sampler:
                 visible = bool(hands_seen(points, task.layout).mean() >= 0.5)
                 self._idle[clip.person, visible].append(points)
         if not self._signs:
-            raise ValueError("no training clip shows signing; check the split and [signing]")
+            there = labels.existing(clip.label for clip in clips)
+            raise labels.EmptyClass(f"no training clip shows signing; check the split and [signing]; {there}")
+        if task.config.idle > 0 and not self._idle:
+            there = labels.existing((clip.label for clip in clips), [task.config.idle_label])
+            raise labels.EmptyClass(f"no training clip is labelled {task.config.idle_label}, or idle; {there}")
         self._persons = sorted({person for person, _ in self._signs})
         self._mix = Mix(task.config.made)
 
