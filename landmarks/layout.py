@@ -27,12 +27,14 @@ class Layout:
     joints: V names, in array order.
     bones: (child, parent) pairs of names.
     centre: the joint that a body is seen from; by default the first that is no bone's child.
+    solid: depth is measured, in the unit of x and y; elsewhere z is guessed from a picture.
     """
 
     name: str
     joints: tuple[str, ...]
     bones: tuple[Bone, ...]
     centre: str = ""
+    solid: bool = False
 
     def __post_init__(self) -> None:
         if len(set(self.joints)) != len(self.joints):
@@ -284,10 +286,12 @@ _NTU_BONES = (
         ("left_thumb", "left_hand"),
     ),
 )
-NTU_25 = Layout("ntu_25", _NTU_JOINTS, (*_NTU_BONES, *_both_sides(("left_handtip", "left_hand"))))
+NTU_25 = Layout("ntu_25", _NTU_JOINTS, (*_NTU_BONES, *_both_sides(("left_handtip", "left_hand"))), solid=True)
 """Kinect v2 as in NTU RGB+D; hand tip and thumb both hang on the hand (pyskl)."""
 
-NTU_25_CHAIN = Layout("ntu_25_chain", _NTU_JOINTS, (*_NTU_BONES, *_both_sides(("left_handtip", "left_thumb"))))
+NTU_25_CHAIN = Layout(
+    "ntu_25_chain", _NTU_JOINTS, (*_NTU_BONES, *_both_sides(("left_handtip", "left_thumb"))), solid=True
+)
 """NTU_25 whose hand tip hangs on the thumb (the original ST-GCN, mmaction2 0.x, CoST-GCN)."""
 
 KINECT_20 = Layout(
@@ -314,6 +318,7 @@ KINECT_20 = Layout(
             ("left_foot", "left_ankle"),
         ),
     ),
+    solid=True,
 )
 """Kinect v1, in its own order, with the joints named as NTU_25 names them: NW-UCLA, UTD-MHAD."""
 
@@ -381,6 +386,7 @@ SHREC_22 = Layout(
         ("palm", "wrist"),
         *((child, "palm" if parent == "wrist" and child != "thumb_cmc" else parent) for child, parent in _HAND_BONES),
     ),
+    solid=True,
 )
 """One hand of SHREC'17 and DHG: HAND_21 with a palm between the wrist and four of the fingers."""
 
@@ -393,6 +399,7 @@ SHREC_20 = Layout(
         for child, parent in _HAND_BONES
         if child in _SHREC_20_JOINTS
     ),
+    solid=True,
 )
 """One hand of SHREC'21: fingers around a palm, no wrist."""
 

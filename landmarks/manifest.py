@@ -52,7 +52,8 @@ class Manifest:
     layout, joints: name of the layout and its V joints, in the order the graph takes.
     window_frames: T. stride_frames: frames from one prediction to the next, live.
     fps: frames per second that the graph takes.
-    labels: names of its outputs, in order. background: the label that is no event.
+    labels: names of its outputs, in order. background: the label that is no event; empty where
+        every label is one.
     centre: which moment of its window a prediction speaks of, 0 the oldest frame, 1 the newest.
     decoding: thresholds and times.
     licence: of the weights (SPDX). sources: data sets they were trained on, each with its licence.
@@ -84,7 +85,8 @@ class Manifest:
             )
         if self.task not in ("signing", "gesture"):
             raise ManifestError(f"task is signing or gesture, got {self.task!r}")
-        if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels) or self.background not in self.labels:
+        known = {*self.labels, ""}
+        if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels) or self.background not in known:
             raise ManifestError(f"need distinct labels with {self.background!r} among them, got {list(self.labels)}")
         if not self.joints or len(set(self.joints)) != len(self.joints):
             raise ManifestError("joints must be named, each once")

@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     command.add_argument("--out", type=Path, help="folder to write (runs/NAME)")
     command.add_argument("--labels", type=Path, help="text file, one label a line (label-0, label-1, ...)")
-    command.add_argument("--background", help="the label that is no event (the first)")
+    command.add_argument("--background", default="", help="the label that is no event (none)")
     command.add_argument("--layout", help="of its input, where the weights do not say")
     command.add_argument("--frames", type=int, help="frames in a window (as published)")
     command.add_argument("--fps", type=float, default=30.0, help="frames per second of its input (%(default)s)")
@@ -57,7 +57,6 @@ def _import(options: argparse.Namespace) -> int:
     published = translate(state, options.name if options.name in NETWORKS else "", **known)
     name = published.network_name
     labels = _labels(options.labels, published.options["labels"])
-    background = options.background or labels[0]
     checkpoint = Checkpoint(
         manifest=Manifest(
             name=options.name,
@@ -70,7 +69,7 @@ def _import(options: argparse.Namespace) -> int:
             stride_frames=min(options.frames or published.window_frames, 4),
             fps=options.fps,
             labels=labels,
-            background=background,
+            background=options.background,
             licence=options.licence,
         ),
         layout=published.layout,

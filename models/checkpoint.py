@@ -46,7 +46,7 @@ class Checkpoint:
         """Write it into the folder of a run; returns the file."""
         run.mkdir(parents=True, exist_ok=True)
         layout = {"name": self.layout.name, "joints": self.layout.joints, "bones": self.layout.bones}
-        layout["centre"] = self.layout.centre
+        layout |= {"centre": self.layout.centre, "solid": self.layout.solid}
         about = {"layout": layout, "options": self.options, "recipe": self.recipe}
         path = run / FILE
         partial = path.with_suffix(".partial")
@@ -71,6 +71,7 @@ def load(run: Path) -> Checkpoint:
                 tuple(layout["joints"]),
                 tuple((child, parent) for child, parent in layout["bones"]),
                 layout.get("centre", ""),
+                layout.get("solid", False),
             ),
             options={key: tuple(v) if isinstance(v, list) else v for key, v in about["options"].items()},
             weights=saved["weights"],

@@ -26,7 +26,7 @@ class _Described(nn.Module):
         super().__init__()
         if axes not in (2, 3):
             raise ValueError(f"axes is 2 or 3, got {axes}")
-        self.fps, self.axes = fps, axes
+        self.fps, self.axes, self.measured = fps, axes, 3 if layout.solid else 2
         self.hand_axes = 3 if hand_depth else axes
         self.channels = 2 * axes + self.hand_axes + 1
         roots, on_hand = hand_roots(layout)
@@ -51,9 +51,9 @@ class _Described(nn.Module):
 class Normalise(_Described):
     """Positions, hand shapes and speeds in shoulder widths, and what was seen.
 
-    The centre is the shoulders' midpoint and the unit the shoulders' distance in x and y, each a mean over
-    the frames of the window that see both; without shoulders, the mean of all seen joints and twice their
-    mean distance from it. So shifting or scaling the picture changes nothing, and motion within the window stays.
+    The centre is the shoulders' midpoint and the unit the shoulders' distance in x and y (on a solid layout in z too),
+    each a mean over the frames of the window that see both; without shoulders, the mean of all seen joints and twice
+    their mean distance from it. So shifting or scaling the picture changes nothing, and motion within the window stays.
 
     layout: joints of the input. fps: frames per second of the input. axes: 2 leaves z out, 3 keeps it.
     hand_depth: keep z from the hand's own wrist even so; unlike the body's, it hardly depends on the camera.
@@ -86,7 +86,7 @@ class Normalise(_Described):
         """Of points (B, T, V, 3), 0 where known (B, T, V, 1) is 0: centre (B, 1, 1, 3) and unit (B, 1, 1, 1)."""
         count = known.sum(dim=(1, 2), keepdim=True).clamp(min=1.0)  # (B, 1, 1, 1)
         centre = points.sum(dim=(1, 2), keepdim=True) / count  # (B, 1, 1, 3)
-        apart = ((points - centre) * known)[..., :2].square().sum(dim=-1, keepdim=True)  # (B, T, V, 1)
+        apart = ((points - centre) * known)[..., : self.measured].square().sum(dim=-1, keepdim=True)  # (B, T, V, 1)
         # sqrt of an exact 0 has no gradient, and padding is full of them.
         spread = 2.0 * (apart + 1e-12).sqrt().mul(known).sum(dim=(1, 2), keepdim=True) / count  # (B, 1, 1, 1)
         if self._has_shoulders:
@@ -94,7 +94,7 @@ class Normalise(_Described):
             frames = both.sum(dim=1, keepdim=True)  # (B, 1, 1, 1)
             pair = points.index_select(2, self.shoulders)  # (B, T, 2, 3)
             middle = (pair.mean(dim=2, keepdim=True) * both).sum(dim=1, keepdim=True) / frames.clamp(min=1.0)
-            across = (pair[:, :, :1, :2] - pair[:, :, 1:, :2]).square().sum(dim=-1, keepdim=True)  # (B, T, 1, 1)
+            across = (pair[:, :, :1] - pair[:, :, 1:])[..., : self.measured].square().sum(dim=-1, keepdim=True)
             width = ((across + 1e-12).sqrt() * both).sum(dim=1, keepdim=True) / frames.clamp(min=1.0)  # (B, 1, 1, 1)
             usable = (frames > 0) & (width > _SMALLEST)  # (B, 1, 1, 1)
             centre = torch.where(usable, middle, centre)
@@ -155,14 +155,16 @@ class CausalNormalise(_Described):
         count = known.sum(dim=2)  # (B, T, 1)
         anyone = count.clamp(max=1.0)  # (B, T, 1)
         middle = points.sum(dim=2) / count.clamp(min=1.0)  # (B, T, 3)
-        spread = 2.0 * (_length(points - middle.unsqueeze(2)) * known).sum(dim=2) / count.clamp(min=1.0)  # (B, T, 1)
+        spread = (
+            2.0 * (_length(points - middle.unsqueeze(2), self.measured) * known).sum(dim=2) / count.clamp(min=1.0)
+        )  # (B, T, 1)
         centre, stands = middle, torch.zeros_like(anyone)  # (B, T, 3), (B, T, 1)
         width, wide = spread, torch.zeros_like(anyone)  # (B, T, 1), (B, T, 1)
         if self._anchored:
             centre = points.index_select(2, self.centre).mean(dim=2)  # (B, T, 3)
             stands = known.index_select(2, self.centre).prod(dim=2)  # (B, T, 1)
             one, other = points.index_select(2, self.across).unbind(dim=2)  # (B, T, 3), (B, T, 3)
-            width = _length(one - other)  # (B, T, 1)
+            width = _length(one - other, self.measured)  # (B, T, 1)
             wide = known.index_select(2, self.across).prod(dim=2) * (width > _SMALLEST)  # (B, T, 1)
         now = torch.cat([centre * stands, stands, width * wide, wide, spread * anyone, anyone], dim=-1)  # (B, T, 8)
         sums = self._decay(now, slow)  # (B, T, 8)
@@ -192,9 +194,9 @@ def _seen(landmarks: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(seen, landmarks, torch.zeros_like(landmarks)), seen.to(landmarks.dtype)
 
 
-def _length(x: Tensor) -> Tensor:
-    """(..., 3) -> (..., 1) in x and y; sqrt of an exact 0 has no gradient, and padding is full of them."""
-    return (x[..., :2].square().sum(dim=-1, keepdim=True) + 1e-12).sqrt()
+def _length(x: Tensor, axes: int) -> Tensor:
+    """(..., 3) -> (..., 1) in that many axes; sqrt of an exact 0 has no gradient, and padding is full of them."""
+    return (x[..., :axes].square().sum(dim=-1, keepdim=True) + 1e-12).sqrt()
 
 
 def _anchors(layout: Layout) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -17,6 +17,7 @@ from training.augment import Augment
 from training.losses import LossConfig
 from training.optimise import Optimise
 from training.tasks import find_task
+from training.tasks.actions import ActionsConfig
 from training.tasks.gesture import GestureConfig
 from training.tasks.signing import SigningConfig
 
@@ -38,11 +39,20 @@ class Persons:
     """Who decides the thresholds, and who is tested; everybody else is trained on.
 
     refit: train once more on the validation persons too, for as long, once the thresholds stand.
+    protocol: a published one instead (training.splits.OFFICIAL), with `share` of its train side for validation.
     """
 
-    validation: tuple[int, ...]
-    test: tuple[int, ...]
+    validation: tuple[int, ...] = ()
+    test: tuple[int, ...] = ()
     refit: bool = True
+    protocol: str = ""
+    share: float = 0.1
+
+    def __post_init__(self) -> None:
+        if bool(self.protocol) == bool(self.validation and self.test):
+            raise ValueError("a split names its validation and test persons, or a protocol, and not both")
+        if not 0 < self.share < 1:
+            raise ValueError(f"share lies between 0 and 1, got {self.share}")
 
 
 @dataclass(frozen=True)
@@ -162,6 +172,7 @@ class Recipe:
     card: Card = field(default_factory=Card)
     signing: SigningConfig = field(default_factory=SigningConfig)
     gesture: GestureConfig | None = None
+    actions: ActionsConfig | None = None
 
     def __post_init__(self) -> None:
         task = find_task(self.task)

@@ -18,8 +18,8 @@ from landmarks.manifest import METADATA_KEY
 from training import datasets, metrics
 from training.config import Recipe
 from training.motion import wrist_energy
-from training.splits import Split, by_person
-from training.tasks import Gesture, Signing, find_task
+from training.splits import Split, by_person, official
+from training.tasks import Actions, Gesture, Signing, find_task
 from training.windows import Windows
 
 Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -34,12 +34,12 @@ class Bench:
     """
 
     split: Split
-    task: Signing | Gesture
+    task: Signing | Gesture | Actions
     validation: Windows
     test: Windows
 
 
-def make_task(recipe: Recipe) -> Signing | Gesture:
+def make_task(recipe: Recipe) -> Signing | Gesture | Actions:
     """The recipe's task, ready to draw and cut windows."""
     window = recipe.window
     config = getattr(recipe, recipe.task)
@@ -51,7 +51,12 @@ def make_bench(recipe: Recipe) -> Bench:
     clips = datasets.load(Path(recipe.data.folder), recipe.data.sets)
     task = make_task(recipe)
     clips = [clip for clip in clips if task.truth(clip) is not None]
-    split = by_person(clips, validation=recipe.split.validation, test=recipe.split.test)
+    sides = recipe.split
+    split = (
+        official(sides.protocol, clips, sides.share)
+        if sides.protocol
+        else by_person(clips, validation=sides.validation, test=sides.test)
+    )
     stride = recipe.window.stride
     return Bench(split, task, task.windows(split.validation, stride), task.windows(split.test, stride))
 
@@ -108,7 +113,23 @@ def measure(predict: Predict, bench: Bench, threshold: float) -> dict[str, float
     """
     if isinstance(bench.task, Signing):
         return _signing(predict, bench, bench.task, threshold)
+    if isinstance(bench.task, Actions):
+        return _actions(predict, bench)
     return _gesture(predict, bench, bench.task, threshold)
+
+
+def clip_probabilities(predict: Predict, windows: Windows) -> tuple[NDArray[np.float32], Windows]:
+    """(N clips, labels) means over each clip's windows, which follow one another; and each clip's first window."""
+    _, first, clip = np.unique(windows.take, return_index=True, return_inverse=True)
+    said = predict(windows.landmarks)
+    mean = np.stack([said[clip == i].mean(axis=0) for i in range(len(first))])
+    return mean, windows[first]
+
+
+def _actions(predict: Predict, bench: Bench) -> dict[str, float]:
+    probabilities, clips = clip_probabilities(predict, bench.test)
+    figures = {"clips": float(len(clips))}
+    return figures | metrics.classification(probabilities, clips.truth, clips.take, clips.person)
 
 
 def _signing(predict: Predict, bench: Bench, task: Signing, threshold: float) -> dict[str, float]:

@@ -137,8 +137,10 @@ def _repeatable(wanted: bool) -> Iterator[None]:
 def choose_decoding(recipe: Recipe, probabilities: np.ndarray, bench: Bench) -> Decoding:
     """Thresholds from the validation persons' windows: quiet on what shows nothing, hands in view.
 
-    probabilities: (N, labels) of `bench.validation`.
+    probabilities: (N, labels) of `bench.validation`. A task that has no background has no events either.
     """
+    if not bench.task.background:
+        return Decoding()
     windows: Windows = bench.validation
     events, none = recipe.events, bench.task.labels.index(bench.task.background)
     loudest = np.delete(probabilities, none, axis=1).max(axis=1)

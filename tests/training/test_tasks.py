@@ -38,7 +38,7 @@ def test_undetected_parts_are_nan_not_zero(tiny, tmp_path):
 
 
 def test_a_wrong_set_and_a_missing_folder_say_the_way_out(tiny):
-    with pytest.raises(datasets.UnknownDataset, match="asl-words, .*, signs"):
+    with pytest.raises(datasets.UnknownDataset, match=r"asl-words, .*, signs"):
         datasets.load(tiny, ("asl-word",))
     with pytest.raises(datasets.DataMissing, match=r"data\.folder"):
         datasets.load(tiny, ("signs",))

@@ -1,11 +1,16 @@
 """What a network is asked: which clips show it, how a training window is drawn, what is measured."""
 
+from training.tasks.actions import Actions
 from training.tasks.gesture import Gesture
 from training.tasks.signing import Signing
 
-__all__ = ["TASKS", "Gesture", "Signing", "UnknownTask", "find_task"]
+__all__ = ["TASKS", "Actions", "Gesture", "Signing", "UnknownTask", "find_task"]
 
-TASKS: dict[str, type[Signing] | type[Gesture]] = {"signing": Signing, "gesture": Gesture}
+TASKS: dict[str, type[Signing] | type[Gesture] | type[Actions]] = {
+    "signing": Signing,
+    "gesture": Gesture,
+    "actions": Actions,
+}
 """Task of a manifest -> how it is trained. Each is made from its section of the recipe and the window's shape."""
 
 
@@ -13,7 +18,7 @@ class UnknownTask(ValueError):
     """No task of that name."""
 
 
-def find_task(name: str) -> type[Signing] | type[Gesture]:
+def find_task(name: str) -> type[Signing] | type[Gesture] | type[Actions]:
     """The task of that name; raises UnknownTask, which names those there are."""
     if name not in TASKS:
         raise UnknownTask(f"no task {name!r}; choose from {', '.join(sorted(TASKS))}")
