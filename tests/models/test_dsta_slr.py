@@ -261,7 +261,7 @@ def test_impossible_values_are_refused(options):
 
 
 @pytest.mark.slow
-@every_stream
+@pytest.mark.parametrize("stream", ["joint", "bone-motion"])
 def test_published_streams_are_in_the_graph(stream):
     network = made(stream=stream, inputs="published", bones="reference", frames=12)
     manifest = Manifest(
