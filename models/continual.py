@@ -56,6 +56,9 @@ class Config(stgcn.Config):
             raise ValueError(
                 f"need pool_size of at least 1 and memory_s above 0, got {self.pool_size}, {self.memory_s}"
             )
+        if self.stream:
+            # Motion is towards the next frame, which a live stream has not seen.
+            raise ValueError(f"a continual network takes all features, got the stream {self.stream!r}")
         if self.beginning not in ("causal", "padded", "valid"):
             raise ValueError(f"beginning is one of causal, padded, valid, got {self.beginning!r}")
 

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from landmarks import SIGN_27, Layout
 from models.graph import adjacency
 from models.network import Network
-from models.normalise import AsGiven, Normalise
+from models.normalise import AsGiven, Positions
 from models.streams import STREAMS, Stream, StreamName
 
 _PICTURE_PIXELS = 512.0
@@ -112,23 +112,6 @@ class Config:
         ):
             if value not in known:
                 raise ValueError(f"{name} is one of {', '.join(known)}, got {value!r}")
-
-
-class Positions(nn.Module):
-    """Of normalised features the positions and what was seen.
-
-    In: (B, C, T, V), C as Normalise gives it. Out: (B, A + 1, T, V), the last channel 1 where seen.
-    """
-
-    def __init__(self, layout: Layout, fps: float, axes: int) -> None:
-        super().__init__()
-        self.axes = axes
-        self.normalise = Normalise(layout, fps, axes)
-
-    def forward(self, landmarks: Tensor) -> Tensor:
-        """(B, T, V, 3) -> (B, A + 1, T, V)."""
-        features = self.normalise(landmarks)  # (B, C, T, V)
-        return torch.cat([features[:, : self.axes], features[:, -1:]], dim=1)  # (B, A+1, T, V)
 
 
 class Pixels(nn.Module):

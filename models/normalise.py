@@ -103,6 +103,24 @@ class Normalise(_Described):
         return centre, unit
 
 
+class Positions(nn.Module):
+    """Of normalised features the positions and what was seen.
+
+    layout, fps, axes: as for Normalise.
+    In: (B, T, V, 3) in square units, NaN where unseen. Out: (B, axes + 1, T, V), the last channel 1 where seen.
+    """
+
+    def __init__(self, layout: Layout, fps: float, axes: int) -> None:
+        super().__init__()
+        self.axes, self.channels = axes, axes + 1
+        self.normalise = Normalise(layout, fps, axes)
+
+    def forward(self, landmarks: Tensor) -> Tensor:
+        """(B, T, V, 3) -> (B, A + 1, T, V)."""
+        features = self.normalise(landmarks)  # (B, C, T, V)
+        return torch.cat([features[:, : self.axes], features[:, -1:]], dim=1)  # (B, A+1, T, V)
+
+
 class CausalNormalise(_Described):
     """What Normalise gives, for a stream: no frame is told by one that comes after it.
 

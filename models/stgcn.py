@@ -17,7 +17,8 @@ from torch.nn import functional as F
 from landmarks import Layout
 from models.graph import adjacency
 from models.network import Network
-from models.normalise import AsGiven, Normalise
+from models.normalise import AsGiven, Normalise, Positions
+from models.streams import STREAMS, Stream, StreamName
 
 Edges = Literal["fixed", "importance", "offset", "free"]
 GraphBias = Literal["none", "before", "after"]
@@ -41,6 +42,8 @@ class Config:
     inputs: `normalised` features (models.normalise), or coordinates as `given` to published weights; `scored` are
         x, y and whether the joint is seen, for weights published for 2-D key points.
     axes: 3 takes z too, 2 does not; hand_depth: z within the hands all the same.
+    stream: of normalised inputs only the positions, and what was seen, go in: as joint, bone, joint-motion or
+        bone-motion, each for a network of an ensemble (training.ensemble); none takes all features.
     """
 
     labels: int
@@ -64,6 +67,7 @@ class Config:
     inputs: Literal["normalised", "given", "scored"] = "normalised"
     axes: int = 3
     hand_depth: bool = False
+    stream: StreamName | Literal[""] = ""
 
     def __post_init__(self) -> None:
         if len(self.widths) != len(self.strides) or not self.widths:
@@ -85,9 +89,15 @@ class Config:
             ("scale", self.scale, ("shared", "persons", "none")),
             ("pool", self.pool, ("mean", "parts")),
             ("inputs", self.inputs, ("normalised", "given", "scored")),
+            ("stream", self.stream or "joint", STREAMS),
         ):
             if value not in known:
                 raise ValueError(f"{name} is one of {', '.join(known)}, got {value!r}")
+        if self.stream and (self.inputs != "normalised" or self.hand_depth):
+            raise ValueError(
+                f"stream {self.stream} is of normalised positions, without hand_depth, "
+                f"got inputs {self.inputs!r} and hand_depth {self.hand_depth}"
+            )
 
 
 @dataclass(frozen=True)
@@ -288,12 +298,7 @@ class STGCN(Network):
         if not config.kinds:
             links = torch.from_numpy(adjacency(layout, config.partition))  # (K, V, V)
         parts = _parts(layout) if config.pool == "parts" else torch.full((1, joints), 1 / joints)  # (P, V)
-        self.features = (
-            Normalise(layout, config.fps, config.axes, config.hand_depth)
-            if config.inputs == "normalised"
-            else AsGiven(config.axes, scored=config.inputs == "scored")
-        )
-        channels = self.features.channels
+        self.features, channels = _features(layout, config)
         tell_apart = config.scale == "persons"
         self.scale = (
             nn.Identity()
@@ -359,6 +364,17 @@ def with_absent(x: Tensor, persons: int, value: float) -> Tensor:
     if absent < 0:
         raise ValueError(f"this network takes {persons} persons, got {x.shape[1]}")
     return torch.cat([x, *[torch.full_like(x[:, :1], value)] * absent], dim=1) if absent else x  # (B, M, ...)
+
+
+def _features(layout: Layout, config: Config) -> tuple[nn.Module, int]:
+    """The layer (B, T, V, 3) -> (B, C, T, V), and C."""
+    if config.inputs != "normalised":
+        return AsGiven(config.axes, scored=config.inputs == "scored"), config.axes
+    if config.stream:
+        positions = Positions(layout, config.fps, config.axes)
+        return nn.Sequential(positions, Stream(layout, config.stream)), positions.channels
+    normalise = Normalise(layout, config.fps, config.axes, config.hand_depth)
+    return normalise, normalise.channels
 
 
 def _parts(layout: Layout) -> Tensor:

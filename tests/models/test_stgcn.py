@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from landmarks import HAND_21, SIGN_27
 from models import build
+from models.normalise import Normalise
+from models.streams import STREAMS, Bones, Motion
 
 TINY = {"labels": 3, "fps": 15.0, "widths": (6, 6, 12), "strides": (1, 1, 1)}
 
@@ -116,3 +118,60 @@ def test_scored_inputs_say_whether_a_joint_is_seen():
 def test_impossible_values_are_refused(options, named):
     with pytest.raises(ValueError, match=named):
         made(**options)
+
+
+def test_streams_are_of_normalised_positions_and_what_was_seen():
+    x = people(1)[:, 0]
+    x[0, 3:5, 7] = float("nan")
+    every = Normalise(SIGN_27, 15.0)(x)  # (B, 10, T, V)
+    joint = torch.cat([every[:, :3], every[:, -1:]], dim=1)  # (B, 4, T, V)
+    bone = Bones(SIGN_27)(joint)
+    expected = {"joint": joint, "bone": bone, "joint-motion": Motion()(joint), "bone-motion": Motion()(bone)}
+    for name in STREAMS:
+        torch.testing.assert_close(made(stream=name).features(x), expected[name])
+
+
+@pytest.mark.parametrize("name", ["stgcn", "stgcn++"])
+def test_each_stream_says_something_else_and_no_camera_changes_it(name):
+    x = people(1)[:, 0]
+    said = [made(name, stream=stream).logits(x) for stream in ("", *STREAMS)]
+    for i, one in enumerate(said):
+        assert all((one - other).abs().max() > 1e-3 for other in said[:i])
+    for stream in STREAMS:
+        network = made(name, stream=stream)
+        torch.testing.assert_close(network(3 * x + 0.5), network(x), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_a_stream_of_anything_missing_is_finite_and_so_are_its_gradients(stream):
+    x = people(1)[:, 0]
+    x[torch.rand(x.shape[:3], generator=torch.Generator().manual_seed(0)) < 0.5] = float("nan")
+    x[1] = float("nan")
+    network = made(stream=stream)
+    network.logits(x).sum().backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
+    assert network(x).isfinite().all()
+
+
+def test_motion_does_not_see_where_a_still_body_is():
+    still = people(1)[:, 0, :1].expand(-1, 10, -1, -1)
+    moved = made(stream="joint-motion").features(still)
+    assert moved[:, :-1].abs().max() == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"stream": "bones"}, "bone-motion, got 'bones'"),
+        ({"stream": "bone", "inputs": "given"}, "got inputs 'given'"),
+        ({"stream": "bone", "axes": 2, "hand_depth": True}, "hand_depth True"),
+    ],
+)
+def test_a_stream_that_cannot_be_is_refused(options, told):
+    with pytest.raises(ValueError, match=told):
+        made(**options)
+
+
+def test_a_continual_network_has_no_streams():
+    with pytest.raises(ValueError, match="takes all features, got the stream 'bone'"):
+        build("costgcn", SIGN_27, labels=3, fps=15.0, stream="bone")
