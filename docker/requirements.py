@@ -1,8 +1,9 @@
 """What the image installs, from pyproject.toml's own pins: `python requirements.py cpu|cuda`.
 
-Writes requirements.txt and, for `pip install --no-deps`, bare.txt. Three things differ from a developer's install:
+Writes requirements.txt and, for `pip install --no-deps`, bare.txt. Four things differ from a developer's install:
 OpenCV comes without windows (so the image needs no libGL), onnxruntime without CUDA's kernels where there is no
-CUDA, and mediapipe without what only its other solutions import (jax, scipy, sentencepiece, sounddevice).
+CUDA, mediapipe without what only its other solutions import (jax, scipy, sentencepiece, sounddevice), and pose-format
+without what it draws videos with.
 """
 
 from __future__ import annotations
@@ -28,12 +29,13 @@ def requirements(project: dict[str, object], runtime: str) -> tuple[list[str], l
     for requirement in project["dependencies"]:  # type: ignore[attr-defined]
         name, version = re.fullmatch(r"([\w-]+)==([\w.]+)(?:;.*)?", requirement).groups()  # type: ignore[union-attr]
         pins[name] = version
-    mediapipe, opencv, onnxruntime = (pins.pop(name) for name in ("mediapipe", "opencv-contrib-python", "onnxruntime"))
+    opencv, onnxruntime = (pins.pop(name) for name in ("opencv-contrib-python", "onnxruntime"))
+    bare = [f"{name}=={pins.pop(name)}" for name in ("mediapipe", "pose-format")]
     del pins["opencv-python"], pins["onnxruntime-gpu"]
     network = f"onnxruntime=={onnxruntime}" if runtime == "cpu" else f"onnxruntime-gpu[cuda,cudnn]=={onnxruntime}"
     whole = [f"{name}=={version}" for name, version in pins.items()]
     whole += [f"opencv-contrib-python-headless=={opencv}", network, *MEDIAPIPE_IMPORTS]
-    return whole, [f"mediapipe=={mediapipe}"]
+    return whole, bare
 
 
 if __name__ == "__main__":

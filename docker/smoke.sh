@@ -41,7 +41,10 @@ if inside sh -c 'awk "\$2 == \"/\" {print \$4}" /proc/mounts' | grep -qw rw; the
 # What the image's own extraction makes of the clip is the landmark file.
 inside sh -c 'cat >/tmp/clip && python -m landmarks extract /tmp/clip --out /tmp >/dev/null 2>&1 && cat /tmp/clip.npz && rm /tmp/clip /tmp/clip.npz' \
   <"$clip" >"$scratch/landmarks.npz" || fail "no landmarks could be extracted in the image"
-for file in "$scratch/landmarks.npz" "$clip"; do
+files=("$scratch/landmarks.npz" "$clip")
+pose=../shared/data/pose/mediapipe.pose # another library reads it
+[ ! -f "$pose" ] || files+=("$pose")
+for file in "${files[@]}"; do
   status=$(curl -sS --max-time 120 -o "$scratch/answer.json" -w '%{http_code}' --data-binary "@$file" \
     -H 'Content-Type: application/octet-stream' "http://$at/v1/clips")
   [ "$status" = 200 ] || fail "$(basename "$file") was answered with $status: $(cat "$scratch/answer.json")"

@@ -18,7 +18,8 @@ class JointMap:
     def __init__(self, source: Layout, joints: tuple[str, ...]) -> None:
         weights = blend(source, Layout("wanted", joints, ()))  # (V, V_source)
         if missing := [joint for joint, row in zip(joints, weights, strict=True) if not row.any()]:
-            raise UnknownJoint(f"layout {source.name} has no joint {', '.join(missing)}")
+            rest = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+            raise UnknownJoint(f"layout {source.name} has no joint {', '.join(missing[:5])}{rest}")
         most = int((weights > 0).sum(axis=1).max())
         # The heaviest parts first; a joint of fewer parts repeats its heaviest with weight 0, so that only its own
         # parts can leave it unseen.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.cutter import Cut, Cutter
-from landmarks.layout import HOLISTIC_75
+from landmarks.layout import HOLISTIC_75, Layout
 from landmarks.manifest import Manifest
 from landmarks.sequence import LandmarkSequence
 from service.decoder import Decoder, Event
@@ -20,7 +20,7 @@ from service.engine import Engine
 class Frame:
     """One frame of a stream.
 
-    at_s: seconds on the stream's clock. xyz: (75, 3) of HOLISTIC_75, NaN where unseen.
+    at_s: seconds on the stream's clock. xyz: (V, 3) of the session's layout, NaN where unseen.
     """
 
     at_s: float
@@ -42,13 +42,15 @@ class Session:
     may collect the windows of many streams into one run. `push` does both at once, on engines of its own.
 
     engines: the models that answer, by name. aspect: width / height of the picture. max_gap_s: longest gap that is
-    interpolated.
+    interpolated. layout: of the frames. Raises UnknownJoint where it cannot give a model's joints.
     """
 
-    def __init__(self, engines: Sequence[Engine], aspect: float, max_gap_s: float = 0.5) -> None:
-        self.aspect = aspect
+    def __init__(
+        self, engines: Sequence[Engine], aspect: float, max_gap_s: float = 0.5, layout: Layout = HOLISTIC_75
+    ) -> None:
+        self.aspect, self._layout = aspect, layout
         self._engines = {engine.manifest.name: engine for engine in engines}
-        self._tracks = {name: _Track(engine.manifest, max_gap_s) for name, engine in self._engines.items()}
+        self._tracks = {name: _Track(engine.manifest, layout, max_gap_s) for name, engine in self._engines.items()}
 
     def take(self, frame: Frame) -> list[Cut]:
         """The windows that this frame completes. Raises TimeError; the session then stands as before."""
@@ -56,10 +58,10 @@ class Session:
 
     def take_clip(self, clip: LandmarkSequence) -> list[Cut]:
         """The windows that all frames of a clip complete: those that `take` gives frame by frame, model by model."""
-        return self._take(clip.at_s.tolist(), clip.pick(HOLISTIC_75).xyz)
+        return self._take(clip.at_s.tolist(), clip.pick(self._layout).xyz)
 
     def _take(self, at_s: list[float], xyz: NDArray[np.float32]) -> list[Cut]:
-        """N frames (N, 75, 3) at `at_s`."""
+        """N frames (N, V, 3) at `at_s`."""
         return [cut for track in self._tracks.values() for cut in track.cutter.push(at_s, xyz, self.aspect)]
 
     def finish(self) -> list[Cut]:
@@ -96,8 +98,8 @@ class Session:
 class _Track:
     """One model's part of a session."""
 
-    def __init__(self, manifest: Manifest, max_gap_s: float) -> None:
-        self.cutter = Cutter(manifest, HOLISTIC_75, max_gap_s)
+    def __init__(self, manifest: Manifest, layout: Layout, max_gap_s: float) -> None:
+        self.cutter = Cutter(manifest, layout, max_gap_s)
         self.decoder = Decoder(manifest.name, manifest.labels, manifest.background, manifest.decoding)
 
     def settle(self, scored: Scored) -> list[Event]:

@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     webcam.add_argument(
         "--camera", type=_camera, default=0, metavar="N", help="its number (0), or a device or address OpenCV opens"
     )
-    for command, what in (("video", "video file"), ("landmarks", "landmark file: npz, MediaPipe JSON or CSV")):
+    for command, what in (("video", "video file"), ("landmarks", "landmark file (npz, .pose, JSON, CSV)")):
         commands.add_parser(command, parents=[shared], help=f"print what is in a {what}").add_argument(
             "file", type=Path, metavar="FILE"
         )

@@ -57,7 +57,8 @@ async def post_clip(
     elif (form := formats.sniff(data)) is not None:
         kind, sequence = form, await house.replay(formats.read, data, formats.Given(fps, aspect))
     else:
-        raise UnsupportedMedia("neither a video nor a landmark file (npz, MediaPipe JSON, CSV); see docs/formats.md")
+        known = ", ".join(form.NAME for form in formats.FORMATS)
+        raise UnsupportedMedia(f"neither a video nor a landmark file ({known}); see docs/formats.md")
     if sequence.duration_s > house.settings.max_clip_s:
         raise TooLarge(f"the clip lasts {sequence.duration_s:.1f} s, more than {house.settings.max_clip_s:g} s")
     answer = await house.replay(_judge, house, engines, kind, sequence)
@@ -88,7 +89,7 @@ async def _watch(house: House, data: bytes) -> LandmarkSequence:
 
 
 def _judge(house: House, engines: list[Engine], kind: str, sequence: LandmarkSequence) -> str:
-    session = Session(engines, sequence.aspect, house.settings.max_gap_s)
+    session = Session(engines, sequence.aspect, house.settings.max_gap_s, sequence.layout)
     scored, events = replay(session, sequence)
     return wire.write(
         {

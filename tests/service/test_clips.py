@@ -130,3 +130,11 @@ def test_a_person_who_is_never_seen_gives_no_segment(client):
     body = post(client, npz.write(empty)).json()
     assert body["media"]["frames_with_person"] == 0
     assert body["models"]["signing"]["segments"] == []
+
+
+def test_a_file_of_a_hand_alone_is_told_what_the_models_miss(client):
+    line = " ".join(["0.1"] * 66)
+    answer = post(client, f"{line}\n{line}\n".encode())
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid-landmarks")
+    assert "shrec_22 has no joint nose" in answer.json()["detail"]
+    assert len(answer.json()["detail"]) < 200

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landmarks import HOLISTIC_75, SIGN_27, LandmarkSequence, TimeError
+from landmarks import HOLISTIC_75, NTU_25, SIGN_27, LandmarkSequence, TimeError, UnknownJoint
 from service.session import Frame, Session, replay
 from tests.fakes import RuleEngine, ScriptedEngine, manifest, right_hand_seen, signer
 
@@ -160,3 +160,19 @@ def test_joints_reach_the_model_by_name():
     replay(Session([engine], aspect=1.0), clip)
     for joint in ("nose", "left_wrist", "right_hand_pinky_tip"):
         np.testing.assert_array_equal(seen[0][0, SIGN_27.indices(joint)], clip.xyz[0, HOLISTIC_75.indices(joint)])
+
+
+def test_a_clip_of_another_layout_is_judged_by_models_that_it_can_serve():
+    xyz = np.random.default_rng(0).random((6, 25, 3)).astype(np.float32)
+    clip = LandmarkSequence.of(NTU_25, xyz, fps=10.0)
+    seen = []
+
+    def remember(window):
+        seen.append(window)
+        return 0.0
+
+    engine = RuleEngine(manifest(frames=4, fps=10, layout=NTU_25), remember)
+    replay(Session([engine], 1.0, layout=NTU_25), clip)
+    np.testing.assert_allclose(seen[3], xyz[:4], atol=1e-6)
+    with pytest.raises(UnknownJoint, match=r"ntu_25 has no joint nose, .* and \d+ more"):
+        Session([RuleEngine(manifest(frames=4, fps=10), remember)], 1.0, layout=NTU_25)
