@@ -118,7 +118,7 @@ class Loop:
         )
         for step in steps:
             started = time.perf_counter()
-            windows, truth = self._batch()
+            windows, truth, signers = self._batch()
             drawing_s += time.perf_counter() - started
             due = (step + 1) % self.config.accumulate == 0 or step + 1 == self._steps
             with self._fabric.no_backward_sync(self._model, enabled=not due):
@@ -141,11 +141,11 @@ class Loop:
             "drawing_s": drawing_s,
         }
 
-    def _batch(self) -> tuple[Tensor, Tensor]:
+    def _batch(self) -> tuple[Tensor, Tensor, Tensor]:
         drawn = [self._sampler.draw(self._random) for _ in range(self._share)]
-        windows, truth = zip(*drawn, strict=True)
-        batch = torch.from_numpy(np.stack(windows)), torch.tensor(truth)  # (B, T, V, 3), (B,)
-        return self._fabric.to_device(batch)
+        windows, truth, signers = zip(*drawn, strict=True)
+        batch = torch.from_numpy(np.stack(windows)), torch.tensor(truth), torch.tensor(signers)
+        return self._fabric.to_device(batch)  # (B, T, V, 3), (B,), (B,)
 
     def _step(self) -> None:
         if self.config.clip:

@@ -13,18 +13,22 @@ import torch
 
 from landmarks import Decoding, Layout, Manifest, find_layout
 from models import Checkpoint, Network, build
-from training import losses, metrics
+from training import labels, losses, metrics
 from training.clip import Clip
 from training.config import Recipe
 from training.evaluate import Bench, make_bench, measure, of_network
 from training.log import Log
 from training.loop import Loop, StateError, Validate
+from training.tasks import Signing
+from training.tasks.signing import SIGNING
 from training.tasks.task import Task
 from training.windows import Windows
 
 Report = Callable[[str], None]
 STAGES = ("select", "refit")
 """First on the train side alone, to choose thresholds; then with the validation persons."""
+SELECTED = "select.pt"
+"""The weights from before the refit, which alone may be asked about validation clips (training.ensemble_runs)."""
 
 
 def fit(
@@ -42,6 +46,7 @@ def fit(
         )
     bench = make_bench(recipe)
     split = bench.split
+    _check_idle(bench)
     for side, clips in (("train", split.train), ("validation", split.validation), ("test", split.test)):
         report(f"{side}: {len(clips)} clips of persons {sorted({clip.person for clip in clips})}")
     log = Log(run)
@@ -51,6 +56,8 @@ def fit(
     report("validation: " + ", ".join(f"{name} {value:.4f}" for name, value in figures.items()))
     if recipe.split.refit:
         report("again, with the validation persons")
+        if run is not None:
+            torch.save(network.state_dict(), run / SELECTED)
         everybody = (*split.train, *split.validation)
         network = train(recipe, bench.task, everybody, report, run=run, log=log, stage="refit")
     log.close()
@@ -67,6 +74,17 @@ def fit(
         for state in _states(run):
             state.unlink()
     return saved
+
+
+def _check_idle(bench: Bench) -> None:
+    """Raises EmptyClass where signing is asked for and nobody on any side is idle: a misspelt label, most likely."""
+    if not isinstance(bench.task, Signing) or not bench.task.config.idle:
+        return
+    clips = [clip for side in (bench.split.train, bench.split.validation, bench.split.test) for clip in side]
+    if all(bench.task.truth(clip) == SIGNING for clip in clips):
+        wanted = bench.task.config.idle_label
+        there = labels.existing((clip.label for clip in clips), [wanted])
+        raise labels.EmptyClass(f"no clip is labelled {wanted}, or idle; {there}")
 
 
 def _states(run: Path) -> list[Path]:

@@ -49,7 +49,7 @@ def test_training_windows_are_parts_of_a_clip_in_order():
     sampler = task(crop=0.5).sampler([clip("sit"), clip("stand")], plain)
     random, spans, shown = np.random.default_rng(0), [], []
     for _ in range(60):
-        window, truth = sampler.draw(random)
+        window, truth, _ = sampler.draw(random)
         order = np.diff(window[:, 0, 1])
         assert (order > 0).all()
         spans.append(np.ptp(window[:, 0, 1]))

@@ -43,7 +43,7 @@ class Waves:
     def draw(self, random):
         truth = int(random.integers(2))
         pose = random.uniform(0, 1, (1, 21, 3)) + truth * random.normal(0, 0.1, (8, 21, 3))
-        return np.broadcast_to(pose, (8, 21, 3)).astype(np.float32), truth
+        return np.broadcast_to(pose, (8, 21, 3)).astype(np.float32), truth, -1
 
 
 def fitted(state=None, told=None, **settings):
@@ -108,7 +108,7 @@ def test_two_halves_of_a_batch_make_the_step_of_the_whole():
         def draw(self, random):
             windows = np.random.default_rng(7 + self.drawn % 16)
             self.drawn += 1
-            return windows.random((8, 21, 3)).astype(np.float32), self.drawn % 2
+            return windows.random((8, 21, 3)).astype(np.float32), self.drawn % 2, -1
 
     made = []
     for batch, accumulate in ((16, 1), (8, 2)):

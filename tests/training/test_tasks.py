@@ -72,7 +72,7 @@ def test_a_window_without_a_hand_is_never_signing(clips):
     random = np.random.default_rng(0)
     hands = [joint.startswith(("left_hand", "right_hand")) for joint in SIGN_27.joints]
     drawn = [sampler.draw(random) for _ in range(200)]
-    unseen = [truth for window, truth in drawn if np.isnan(window[:, hands]).all()]
+    unseen = [truth for window, truth, _ in drawn if np.isnan(window[:, hands]).all()]
     assert unseen
     assert not any(unseen)
 
@@ -84,8 +84,8 @@ def test_gesture_draws_every_label_and_cuts_one_window_a_clip(clips):
     assert len(windows) == len(clips)
     random = np.random.default_rng(0)
     drawn = [task.sampler(clips, Augment()).draw(random) for _ in range(60)]
-    assert {truth for _, truth in drawn} == {0, 1}
-    assert {window.shape for window, _ in drawn} == {(12, 27, 3)}
+    assert {truth for _, truth, _ in drawn} == {0, 1}
+    assert {window.shape for window, _, _ in drawn} == {(12, 27, 3)}
 
 
 def test_a_word_nobody_shows_is_an_error_not_an_empty_class(clips):

@@ -13,6 +13,7 @@ from training import labels, sampling
 from training.augment import Augment, retime, track, view
 from training.clip import Clip
 from training.motion import hands_seen
+from training.tasks.task import Drawn, Take
 from training.windows import Labelled, Windows, stack
 
 Points = NDArray[np.float32]
@@ -79,28 +80,29 @@ class Sampler:
 
     def __init__(self, task: Actions, clips: Sequence[Clip], augment: Augment) -> None:
         self._task, self._augment = task, augment
-        self._clips: list[list[Points]] = [[] for _ in task.labels]
+        self._clips: list[list[Take]] = [[] for _ in task.labels]
         for clip in clips:
             truth = task.truth(clip)
             if truth is not None:
-                self._clips[truth].append(clip.points(task.layout, task.fps))
+                self._clips[truth].append(Take(clip.points(task.layout, task.fps), clip.signer))
         if missing := [action for action, takes in zip(task.labels, self._clips, strict=True) if not takes]:
             there = labels.existing((clip.label for clip in clips), missing)
             raise labels.EmptyClass(f"no training clip shows {', '.join(missing)}; {there}")
         self._shares = np.array([len(takes) for takes in self._clips]) / sum(len(takes) for takes in self._clips)
 
-    def draw(self, random: np.random.Generator) -> tuple[Points, int]:
-        """One window (T, V, 3) and its label's position."""
+    def draw(self, random: np.random.Generator) -> Drawn:
+        """One window (T, V, 3), its label's position, and who is seen."""
         task, augment = self._task, self._augment
         shares = None if task.config.balanced else self._shares
         truth = int(random.choice(len(self._clips), p=shares))
         takes = self._clips[truth]
-        points = retime(takes[random.integers(len(takes))], augment, random)
+        take = takes[random.integers(len(takes))]
+        points = retime(take.points, augment, random)
         length = max(1, round(len(points) * random.uniform(task.config.crop, 1)))
         first = int(random.integers(len(points) - length + 1))
         frames = first + sampling.segments(length, task.frames, random)
         window = view(sampling.gather(points, frames), task.layout, augment, random)
-        return track(window, task.layout, augment, random), truth
+        return Drawn(track(window, task.layout, augment, random), truth, take.signer)
 
 
 def _has_hands(layout: Layout) -> bool:

@@ -15,6 +15,7 @@ from training.augment import Augment, clip_window, retime, track, view
 from training.clip import Clip
 from training.idle import Mix
 from training.motion import hands_seen
+from training.tasks.task import Drawn, Take
 from training.windows import Labelled, Windows, stack
 
 Points = NDArray[np.float32]
@@ -100,23 +101,23 @@ class Sampler:
 
     def __init__(self, task: Gesture, clips: Sequence[Clip], augment: Augment) -> None:
         self._task, self._augment = task, augment
-        self._words: dict[int, dict[int, list[Points]]] = defaultdict(lambda: defaultdict(list))
-        self._others: dict[str, list[Points]] = defaultdict(list)
-        self._loose: list[Points] = []
+        self._words: dict[int, dict[int, list[Take]]] = defaultdict(lambda: defaultdict(list))
+        self._others: dict[str, list[Take]] = defaultdict(list)
+        self._loose: list[Take] = []
         self._none = task.labels.index(task.background)
         held = {task.labels.index(word) for word in task.config.held}
         for clip in clips:
             truth = task.truth(clip)
             if truth is None:
                 continue
-            points = clip.points(task.layout, task.fps)
+            take = Take(clip.points(task.layout, task.fps), clip.signer)
             if truth == self._none:
                 kind = "idle" if clip.label == task.background else f"{clip.source}/{clip.label}"
-                self._others[kind].append(points)
+                self._others[kind].append(take)
             else:
-                self._words[truth][clip.person].append(points)
+                self._words[truth][clip.person].append(take)
             if truth not in held:
-                self._loose.append(points)
+                self._loose.append(take)
         if missing := [label for i, label in enumerate(task.labels) if i != self._none and i not in self._words]:
             there = labels.existing((clip.label for clip in clips), missing)
             raise labels.EmptyClass(
@@ -128,30 +129,33 @@ class Sampler:
         self._kinds = sorted(self._others)
         self._mix = Mix(task.config.made)
 
-    def draw(self, random: np.random.Generator) -> tuple[Points, int]:
-        """One window (T, V, 3) and its label's position."""
+    def draw(self, random: np.random.Generator) -> Drawn:
+        """One window (T, V, 3), its label's position, and who is seen."""
         task, config = self._task, self._task.config
         chance, truth = random.random(), self._none
         if chance < config.words_share:
             truth = sorted(self._words)[random.integers(len(self._words))]
-            window = self._around(retime(self._take(truth, random), self._augment, random), random)
+            take = self._take(truth, random)
+            window = self._around(retime(take.points, self._augment, random), random)
         elif chance < config.words_share + config.others_share:
             # Half idle takes, half other signs.
             kind = self._kinds[random.integers(len(self._kinds))]
             if "idle" in self._others and random.random() < 0.5:
                 kind = "idle"
             takes = self._others[kind]
-            window = self._around(retime(takes[random.integers(len(takes))], self._augment, random), random)
+            take = takes[random.integers(len(takes))]
+            window = self._around(retime(take.points, self._augment, random), random)
         elif random.random() < 0.25:
-            window = self._between(random)
+            window, signer = self._between(random)
+            take = Take(window, signer)
         else:
             make = self._mix.draw(random)
-            source = self._loose[random.integers(len(self._loose))]
-            window = make(source, task.frames, task.layout, random)
+            take = self._loose[random.integers(len(self._loose))]
+            window = make(take.points, task.frames, task.layout, random)
         window = view(window, task.layout, self._augment, random)
-        return track(window, task.layout, self._augment, random), truth
+        return Drawn(track(window, task.layout, self._augment, random), truth, take.signer)
 
-    def _take(self, word: int, random: np.random.Generator) -> Points:
+    def _take(self, word: int, random: np.random.Generator) -> Take:
         persons = sorted(self._words[word])
         takes = self._words[word][persons[random.integers(len(persons))]]
         return takes[random.integers(len(takes))]
@@ -168,11 +172,11 @@ class Sampler:
         end = int(random.integers(max(lowest, 0), len(extended)))
         return clip_window(extended, end, frames)
 
-    def _between(self, random: np.random.Generator) -> Points:
-        """The end of one word and the start of another: neither."""
+    def _between(self, random: np.random.Generator) -> tuple[Points, int]:
+        """The end of one word and the start of another: neither; and its signer, where both have one."""
         words = sorted(self._words)
         one, other = (words[i] for i in random.choice(len(words), 2, replace=len(words) < 2))
         half = self._task.frames // 2
-        return np.concatenate([self._take(one, random)[-half:], self._take(other, random)[: self._task.frames - half]])[
-            -self._task.frames :
-        ]
+        before, after = self._take(one, random), self._take(other, random)
+        window = np.concatenate([before.points[-half:], after.points[: self._task.frames - half]])[-self._task.frames :]
+        return window, before.signer if before.signer == after.signer else -1

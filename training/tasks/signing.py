@@ -15,6 +15,7 @@ from training.augment import Augment, clip_window, retime, track, view
 from training.clip import Clip
 from training.idle import Mix
 from training.motion import hand_speed, hands_seen
+from training.tasks.task import Drawn, Take
 from training.windows import Labelled, Windows, stack
 
 Points = NDArray[np.float32]
@@ -101,68 +102,75 @@ class Sampler:
 
     def __init__(self, task: Signing, clips: Sequence[Clip], augment: Augment) -> None:
         self._task, self._augment = task, augment
-        self._signs: dict[tuple[int, str], list[Points]] = defaultdict(list)
-        self._idle: dict[tuple[int, bool], list[Points]] = defaultdict(list)
+        self._signs: dict[tuple[int, str], list[Take]] = defaultdict(list)
+        self._idle: dict[tuple[int, bool], list[Take]] = defaultdict(list)
         for clip in clips:
             truth = task.truth(clip)
             if truth is None:
                 continue
             points = clip.points(task.layout, task.fps)
             if truth == SIGNING:
-                self._signs[clip.person, f"{clip.source}/{clip.label}"].append(points)
+                self._signs[clip.person, f"{clip.source}/{clip.label}"].append(Take(points, clip.signer))
             else:
                 visible = bool(hands_seen(points, task.layout).mean() >= 0.5)
-                self._idle[clip.person, visible].append(points)
+                self._idle[clip.person, visible].append(Take(points, clip.signer))
         if not self._signs:
             there = labels.existing(clip.label for clip in clips)
             raise labels.EmptyClass(f"no training clip shows signing; check the split and [signing]; {there}")
-        if task.config.idle > 0 and not self._idle:
-            there = labels.existing((clip.label for clip in clips), [task.config.idle_label])
-            raise labels.EmptyClass(f"no training clip is labelled {task.config.idle_label}, or idle; {there}")
+        wanted = task.config.idle_label
+        # One side may lack idle takes, and the made windows stand in; a label spelt otherwise is a mistake.
+        misspelt = any(clip.label.lower() == wanted.lower() for clip in clips)
+        if task.config.idle > 0 and not self._idle and misspelt:
+            there = labels.existing((clip.label for clip in clips), [wanted])
+            raise labels.EmptyClass(f"no training clip is labelled {wanted}, or idle; {there}")
         self._persons = sorted({person for person, _ in self._signs})
         self._mix = Mix(task.config.made)
 
-    def draw(self, random: np.random.Generator) -> tuple[Points, int]:
-        """One window (T, V, 3) and its label's position."""
+    def draw(self, random: np.random.Generator) -> Drawn:
+        """One window (T, V, 3), its label's position, and who is seen."""
         task, config, augment = self._task, self._task.config, self._augment
         chance = random.random()
         if chance < config.positives:
-            window, truth = self._signing(random), SIGNING
+            (window, signer), truth = self._signing(random), SIGNING
         elif self._idle and chance < config.positives + config.idle:
-            window, truth = self._resting(random), NOT_SIGNING
+            (window, signer), truth = self._resting(random), NOT_SIGNING
         else:
-            window, truth = self._made(random), NOT_SIGNING
+            (window, signer), truth = self._made(random), NOT_SIGNING
         window = track(view(window, task.layout, augment, random), task.layout, augment, random)
         if not hands_seen(window, task.layout).any():
             truth = NOT_SIGNING  # a hand that is never seen cannot be said to sign
-        return window, truth
+        return Drawn(window, truth, signer)
 
-    def _sign_clip(self, random: np.random.Generator) -> Points:
+    def _sign_clip(self, random: np.random.Generator) -> Take:
         person = self._persons[random.integers(len(self._persons))]
         labels = sorted(key for key in self._signs if key[0] == person)
         takes = self._signs[labels[random.integers(len(labels))]]
         return takes[random.integers(len(takes))]
 
-    def _signing(self, random: np.random.Generator) -> Points:
+    def _signing(self, random: np.random.Generator) -> Take:
         task = self._task
         while True:
-            points = retime(self._sign_clip(random), self._augment, random)
+            take = self._sign_clip(random)
+            points = retime(take.points, self._augment, random)
             moment = int(random.integers(len(points)))
             if not hands_seen(points, task.layout)[moment]:
                 continue
             end = min(moment + task.behind, len(points) - 1)
             window = clip_window(points, end, task.frames)
             if hand_speed(window, task.layout, task.fps) >= task.config.least_speed:
-                return window
+                return Take(window, take.signer)
 
-    def _resting(self, random: np.random.Generator) -> Points:
+    def _resting(self, random: np.random.Generator) -> Take:
         # Idle takes without a hand in view are easy and many: those with hands are drawn four times in five.
         visible = bool(random.random() < 0.8)
         keys = sorted(key for key in self._idle if key[1] == visible) or sorted(self._idle)
         takes = self._idle[keys[random.integers(len(keys))]]
-        points = retime(takes[random.integers(len(takes))], self._augment, random)
-        return clip_window(points, int(random.integers(min(4, len(points)) - 1, len(points))), self._task.frames)
+        take = takes[random.integers(len(takes))]
+        points = retime(take.points, self._augment, random)
+        end = int(random.integers(min(4, len(points)) - 1, len(points)))
+        return Take(clip_window(points, end, self._task.frames), take.signer)
 
-    def _made(self, random: np.random.Generator) -> Points:
+    def _made(self, random: np.random.Generator) -> Take:
         make = self._mix.draw(random)
-        return make(self._sign_clip(random), self._task.frames, self._task.layout, random)
+        take = self._sign_clip(random)
+        return Take(make(take.points, self._task.frames, self._task.layout, random), take.signer)

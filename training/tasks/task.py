@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,30 @@ from training.clip import Clip
 from training.windows import Windows
 
 
+class Take(NamedTuple):
+    """What a sampler keeps of a clip: (T', V, 3) points, and the clip's signer."""
+
+    points: NDArray[np.float32]
+    signer: int
+
+
+class Drawn(NamedTuple):
+    """A training window.
+
+    landmarks: (T, V, 3) square units, NaN where unseen. truth: its label's position. signer: the clip's; -1 where
+    unknown, or where two are in it.
+    """
+
+    landmarks: NDArray[np.float32]
+    truth: int
+    signer: int = -1
+
+
 class Sampler(Protocol):
     """An endless source of training windows."""
 
-    def draw(self, random: np.random.Generator) -> tuple[NDArray[np.float32], int]:
-        """One window (T, V, 3) in square units, NaN where unseen, and its label's position."""
+    def draw(self, random: np.random.Generator) -> Drawn:
+        """One window."""
         ...
 
 
