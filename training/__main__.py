@@ -1,6 +1,6 @@
 """`python -m training fit RECIPE`, `evaluate RUN_OR_ONNX` and `replay ONNX LANDMARKS...`.
 
-Data: `prepare VIDEO...`, `convert PICKLE ARCHIVE`, `split SET...`.
+Of finished runs: `ensemble RUN...`. Data: `prepare VIDEO...`, `convert PICKLE ARCHIVE`, `split SET...`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from landmarks import LandmarkError, formats
 from models import checkpoint
-from training import config, convert, prepare, split_files, trainer
+from training import config, convert, ensemble_runs, prepare, split_files, trainer
 from training.evaluate import make_bench, measure, milliseconds, of_network, of_onnx
 from training.replay import replay
 
@@ -39,10 +39,11 @@ def main(arguments: list[str] | None = None) -> int:
     prepare.add_arguments(commands.add_parser("prepare", help="landmarks of many videos, or of those still due"))
     convert.add_arguments(commands.add_parser("convert", help="published pickles to archives without; this unpickles"))
     split_files.add_arguments(commands.add_parser("split", help="write who is trained on and who is tested as JSON"))
+    ensemble_runs.add_arguments(commands.add_parser("ensemble", help="several runs, or files of answers, as one"))
     for command in (fit, evaluate):
         command.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", dest="overrides")
     options = parser.parse_args(arguments)
-    data = {"prepare": prepare, "convert": convert, "split": split_files}
+    data = {"prepare": prepare, "convert": convert, "split": split_files, "ensemble": ensemble_runs}
     try:
         if options.command in data:
             return data[options.command].run(options, print)

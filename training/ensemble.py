@@ -149,19 +149,23 @@ class Result:
         return self.scores[[place[name] for name in names]]
 
 
+def unpickle(path: Path) -> Any:
+    """What a pickle of numbers, text and plain containers holds. Raises ResultError for anything else, unrun."""
+    try:
+        with path.open("rb") as file:
+            return _Numbers(file).load()
+    except ResultError as error:
+        raise ResultError(f"{path}: {error}") from error
+    except (pickle.UnpicklingError, EOFError, AttributeError, TypeError, ValueError, IndexError, KeyError) as error:
+        raise ResultError(f"{path} is no pickle of answers: {error}") from error
+
+
 def read(path: Path) -> Result:
     """Answers as pyskl, mmaction2 0.x or DSTA-SLR pickle them; several clips of a sample, (clips, K), are averaged.
 
     Raises ResultError for anything else.
     """
-    try:
-        with path.open("rb") as file:
-            content = _Numbers(file).load()
-    except ResultError as error:
-        raise ResultError(f"{path}: {error}") from error
-    except (pickle.UnpicklingError, EOFError, AttributeError, TypeError, ValueError, IndexError, KeyError) as error:
-        raise ResultError(f"{path} is no pickle of answers: {error}") from error
-    names, vectors = _parts(content)
+    names, vectors = _parts(unpickle(path))
     try:
         scores = np.stack([np.atleast_2d(np.asarray(vector, np.float64)).mean(axis=0) for vector in vectors])
     except (TypeError, ValueError) as error:
