@@ -15,6 +15,7 @@ from landmarks import find_layout
 from models import NETWORKS
 from training.augment import Augment
 from training.losses import LossConfig
+from training.objective import Signers, check
 from training.optimise import Optimise
 from training.tasks import find_task
 from training.tasks.actions import ActionsConfig
@@ -168,6 +169,7 @@ class Recipe:
     augment: Augment = field(default_factory=Augment)
     fit: Fit = field(default_factory=Fit)
     loss: LossConfig = field(default_factory=lambda: LossConfig(smoothing=0.05))
+    signers: Signers = field(default_factory=Signers)
     events: Events = field(default_factory=Events)
     card: Card = field(default_factory=Card)
     signing: SigningConfig = field(default_factory=SigningConfig)
@@ -182,6 +184,7 @@ class Recipe:
         known = {f.name for f in dataclasses.fields(NETWORKS[self.network.name][0])} - {"labels", "fps"}
         if unknown := sorted(set(self.network.options) - known):
             raise ConfigError(f"unknown key network.options.{unknown[0]}; choose from {', '.join(sorted(known))}")
+        check(self.network.name, self.signers)
         if not isinstance(getattr(self, self.task), task.config_type):
             raise ConfigError(f"the task {self.task} needs a section [{self.task}]")
 

@@ -25,6 +25,7 @@ from tqdm import tqdm
 from models import Network
 from training.config import Fit
 from training.log import Log
+from training.objective import Objective
 from training.optimise import Mean, make_optimiser, make_schedule
 from training.tasks.task import Sampler
 
@@ -52,7 +53,8 @@ class Loop:
     """Trains a network in place.
 
     sampler: draws training windows. loss: logits (B, labels) and truth (B,) -> a number. state: the file to go on from
-    and to write after every epoch; none keeps nothing. stage: names the fit in logs.
+    and to write after every epoch; none keeps nothing. stage: names the fit in logs. objective: what is added to the
+    loss, for a network that describes its input.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Loop:
         config: Fit,
         loss: nn.Module,
         *,
+        objective: Objective | None = None,
         validate: Validate | None = None,
         state: Path | None = None,
         log: Log | None = None,
@@ -69,6 +72,7 @@ class Loop:
         report: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.config, self._sampler, self._validate, self._path = config, sampler, validate, state
+        self._objective = objective
         self._log, self._stage, self._report = log or Log(), stage, report
         self._fabric = Fabric(
             accelerator=config.device,
@@ -80,6 +84,8 @@ class Loop:
         ranks = self._fabric.world_size
         if config.batch % ranks:
             raise ValueError(f"a batch of {config.batch} cannot be shared by {ranks} processes")
+        if ranks > 1 and objective is not None:
+            raise ValueError("[signers] is for one process: contrast and information compare the whole batch")
         self._share = config.batch // ranks
         self._random = np.random.default_rng(config.seed if ranks == 1 else [config.seed, self._fabric.global_rank])
         self._steps = math.ceil(config.windows / config.batch)
@@ -89,10 +95,13 @@ class Loop:
         self._mean = Mean(self._fabric.to_device(self.network), config.ema) if config.ema else None
         optimiser = make_optimiser(self.network, config)
         self._schedule = make_schedule(optimiser, config, math.ceil(self._steps / config.accumulate) * config.epochs)
+        self._forward = "logits" if objective is None else "describe"
         if config.compile:
-            self.network.logits = torch.compile(self.network.logits)
+            setattr(self.network, self._forward, torch.compile(getattr(self.network, self._forward)))
         self._model, self._optimiser = self._fabric.setup(cast("nn.Module", self.network), optimiser)
-        self._model.mark_forward_method("logits")
+        self._model.mark_forward_method(self._forward)
+        if objective is not None:
+            objective.to(self._fabric.device)
         self.progress = Progress()
 
     def run(self) -> Network:
@@ -111,7 +120,7 @@ class Loop:
 
     def _epoch(self) -> dict[str, float]:
         began, losses, hits, seen = time.perf_counter(), 0.0, 0, 0
-        drawing_s = 0.0
+        drawing_s, parts = 0.0, dict[str, float]()
         self._model.train()
         steps = tqdm(
             range(self._steps), f"{self._stage} {self.progress.epoch + 1}", leave=False, disable=not _watched()
@@ -122,15 +131,16 @@ class Loop:
             drawing_s += time.perf_counter() - started
             due = (step + 1) % self.config.accumulate == 0 or step + 1 == self._steps
             with self._fabric.no_backward_sync(self._model, enabled=not due):
-                logits = self._model.logits(windows)  # (B, labels)
-                loss = self._loss(logits, truth)
+                logits, loss, told = self._losses(windows, truth, signers)  # (B, labels)
                 self._fabric.backward(loss / self.config.accumulate if self.config.accumulate > 1 else loss)
             if due:
                 self._step()
             losses += loss.item()
+            for name, value in told.items():
+                parts[name] = parts.get(name, 0.0) + value / self._steps
             hits += int((logits.argmax(dim=1) == truth).sum())
             seen += len(truth)
-        row = {"loss": losses / self._steps, "accuracy": hits / seen, "rate": self._schedule.get_last_lr()[0]}
+        row = {"loss": losses / self._steps, "accuracy": hits / seen, "rate": self._schedule.get_last_lr()[0]} | parts
         took_s = time.perf_counter() - began
         if self._validate is not None:
             measured = cast("Network", self._mean.network if self._mean else self.network)
@@ -140,6 +150,17 @@ class Loop:
             "windows_per_s": seen * self._fabric.world_size / took_s,
             "drawing_s": drawing_s,
         }
+
+    def _losses(self, windows: Tensor, truth: Tensor, signers: Tensor) -> tuple[Tensor, Tensor, dict[str, float]]:
+        """(B, T, V, 3), (B,), (B,) -> logits (B, labels), the loss, and the parts that the objective added to it."""
+        if self._objective is None:
+            logits = self._model.logits(windows)  # (B, labels)
+            return logits, self._loss(logits, truth), {}
+        described = self._model.describe(self.network.features(windows))
+        nobody = windows.isnan().flatten(1).all(dim=1)  # (B,)
+        added, told = self._objective.terms(described, truth, signers.masked_fill(nobody, -1))
+        loss = self._loss(described.logits, truth)
+        return described.logits, loss + added, {"label_loss": loss.item(), **told}
 
     def _batch(self) -> tuple[Tensor, Tensor, Tensor]:
         drawn = [self._sampler.draw(self._random) for _ in range(self._share)]
@@ -183,7 +204,7 @@ class Loop:
 
     def _finish(self) -> Network:
         if self.config.compile:
-            del self.network.logits
+            delattr(self.network, self._forward)
         weights = self.progress.best or self._weights()
         self.network.load_state_dict({name: value.clone() for name, value in weights.items()})
         network = self.network.to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
@@ -197,10 +218,13 @@ class Loop:
         if every and self.progress.epoch % every == 0:
             self._write(self._path.with_name(f"{self._path.stem}-{self.progress.epoch:03d}{self._path.suffix}"))
 
+    def _same(self) -> dict[str, Any]:
+        return self.config.same() | (self._objective.settings() if self._objective else {})
+
     def _write(self, path: Path) -> None:
         progress = self.progress
         state = {
-            "fit": json.dumps(self.config.same()),
+            "fit": json.dumps(self._same()),
             "epoch": progress.epoch,
             "history": json.dumps(progress.history),
             "best": {"score": progress.best_score, "epoch": progress.best_epoch, "weights": progress.best},
@@ -208,6 +232,7 @@ class Loop:
             "mean": self._mean.state() if self._mean else None,
             "optimiser": self._optimiser.state_dict(),
             "schedule": self._schedule.state_dict(),
+            "objective": self._objective.state() if self._objective else None,
             "random": json.dumps(self._random.bit_generator.state),
             "torch": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
@@ -221,9 +246,9 @@ class Loop:
 
     def _restore(self, path: Path) -> None:
         state = torch.load(path, map_location=self._fabric.device, weights_only=True)
-        ours, theirs = self.config.same(), json.loads(state["fit"])
-        if changed := sorted(key for key in ours if ours[key] != theirs.get(key)):
-            told = ", ".join(f"{key} {theirs.get(key)!r} -> {ours[key]!r}" for key in changed)
+        ours, theirs = self._same(), json.loads(state["fit"])
+        if changed := sorted(key for key in {*ours, *theirs} if ours.get(key) != theirs.get(key)):
+            told = ", ".join(f"{key} {theirs.get(key)!r} -> {ours.get(key)!r}" for key in changed)
             raise StateError(
                 f"{path} is of a fit with other settings ({told}); take another folder, or the old settings"
             )
@@ -238,6 +263,8 @@ class Loop:
             self._mean.restore(state["mean"])
         self._optimiser.load_state_dict(state["optimiser"])
         self._schedule.load_state_dict(state["schedule"])
+        if self._objective is not None:
+            self._objective.restore(state["objective"])
         self._random.bit_generator.state = json.loads(state["random"])
         torch.set_rng_state(state["torch"].cpu())
         if state["cuda"]:

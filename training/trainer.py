@@ -7,13 +7,14 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 
 from landmarks import Decoding, Layout, Manifest, find_layout
 from models import Checkpoint, Network, build
-from training import labels, losses, metrics
+from training import labels, losses, metrics, objective
 from training.clip import Clip
 from training.config import Recipe
 from training.evaluate import Bench, make_bench, measure, of_network
@@ -62,10 +63,11 @@ def fit(
         network = train(recipe, bench.task, everybody, report, run=run, log=log, stage="refit")
     log.close()
     figures = measure(of_network(network), bench, decoding.start_above)
+    head = {"signers": cast("objective.Describes", network).config.signers} if recipe.signers.adversary else {}
     saved = Checkpoint(
         manifest=_manifest(recipe, bench.task, decoding, figures),
         layout=find_layout(recipe.network.layout),
-        options=_options(recipe, bench.task),
+        options=_options(recipe, bench.task) | head,
         weights=network.state_dict(),
         recipe=recipe.to_dict(),
     )
@@ -110,14 +112,22 @@ def train(
     torch.set_num_threads(config.threads)
     with _repeatable(config.deterministic):
         torch.manual_seed(config.seed)
-        network = build(recipe.network.name, find_layout(recipe.network.layout), **_options(recipe, task))
+        layout, window = find_layout(recipe.network.layout), recipe.window
+        named, signers = objective.name_signers(clips, recipe.signers, layout, window.fps, config.seed, report)
+        options = _options(recipe, task) | ({"signers": signers} if recipe.signers.adversary else {})
+        network = build(recipe.network.name, layout, **options)
+        added = None
+        if recipe.signers.on:
+            example = torch.zeros(1, window.frames, len(layout), 3)  # (1, T, V, 3)
+            added = objective.Objective(network, recipe.signers, signers, example)
         shown = [truth for clip in clips if (truth := task.truth(clip)) is not None]
         counts = np.bincount(shown, minlength=len(task.labels))
         return Loop(
             network,
-            task.sampler(clips, recipe.augment),
+            task.sampler(named, recipe.augment),
             config,
             losses.make(recipe.loss, counts),
+            objective=added,
             validate=_figures(validation) if validation is not None and config.monitor else None,
             state=run / f"{stage}.state" if run is not None else None,
             log=log,
