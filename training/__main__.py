@@ -1,6 +1,6 @@
 """`python -m training fit RECIPE`, `evaluate RUN_OR_ONNX` and `replay ONNX LANDMARKS...`.
 
-Of finished runs: `ensemble RUN...`. Data: `prepare VIDEO...`, `convert PICKLE ARCHIVE`, `split SET...`.
+Of finished runs: `ensemble RUN...`, `report RUN`. Data: `prepare VIDEO...`, `convert PICKLE ARCHIVE`, `split SET...`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from landmarks import LandmarkError, formats
 from models import checkpoint
-from training import config, convert, ensemble_runs, prepare, split_files, trainer
+from training import config, convert, ensemble_runs, prepare, report, split_files, trainer
 from training.evaluate import make_bench, measure, milliseconds, of_network, of_onnx
 from training.replay import replay
 
@@ -40,6 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
     convert.add_arguments(commands.add_parser("convert", help="published pickles to archives without; this unpickles"))
     split_files.add_arguments(commands.add_parser("split", help="write who is trained on and who is tested as JSON"))
     ensemble_runs.add_arguments(commands.add_parser("ensemble", help="several runs, or files of answers, as one"))
+    page = commands.add_parser("report", help=f"write RUN/{report.FILE} anew, as a fit does at its end")
+    page.add_argument("run", type=Path, metavar="RUN", help="folder of a run")
     for command in (fit, evaluate):
         command.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", dest="overrides")
     options = parser.parse_args(arguments)
@@ -47,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.command in data:
             return data[options.command].run(options, print)
-        return {"fit": _fit, "evaluate": _evaluate, "replay": _replay}[options.command](options)
+        return {"fit": _fit, "evaluate": _evaluate, "replay": _replay, "report": _report}[options.command](options)
     except (ValueError, LandmarkError, FileNotFoundError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 2
@@ -62,6 +64,12 @@ def _fit(options: argparse.Namespace) -> int:
     figures = json.dumps(saved.manifest.metrics, indent=1)
     (run / "metrics.json").write_text(figures + "\n")
     print(f"test: {figures}\nthresholds: {saved.manifest.decoding}\nwritten: {run / checkpoint.FILE}")
+    print(f"written: {report.write(run)}")
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    print(f"written: {report.write(options.run)}")
     return 0
 
 
