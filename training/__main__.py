@@ -1,6 +1,8 @@
-"""`python -m training fit RECIPE`, `evaluate RUN_OR_ONNX` and `replay ONNX LANDMARKS...`.
+"""`python -m training fit RECIPE`, `sweep RECIPE`, `evaluate RUN_OR_ONNX` and `replay ONNX LANDMARKS...`.
 
-Of finished runs: `ensemble RUN...`, `report RUN`. Data: `prepare VIDEO...`, `convert PICKLE ARCHIVE`, `split SET...`.
+Of finished runs: `ensemble RUN...`, `report RUN`, `visualise RUN`.
+
+Data: `prepare VIDEO...`, `convert PICKLE ARCHIVE`, `split SET...`.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import numpy as np
 
 from landmarks import LandmarkError, formats
 from models import checkpoint
-from training import config, convert, ensemble_runs, prepare, report, split_files, trainer
+from training import config, convert, ensemble_runs, prepare, report, split_files, sweep, trainer
 from training.evaluate import make_bench, measure, milliseconds, of_network, of_onnx
 from training.replay import replay
 
@@ -40,12 +42,15 @@ def main(arguments: list[str] | None = None) -> int:
     convert.add_arguments(commands.add_parser("convert", help="published pickles to archives without; this unpickles"))
     split_files.add_arguments(commands.add_parser("split", help="write who is trained on and who is tested as JSON"))
     ensemble_runs.add_arguments(commands.add_parser("ensemble", help="several runs, or files of answers, as one"))
+    visualise.add_arguments(commands.add_parser("visualise", help="a run's embeddings of clips, drawn and as a table"))
     page = commands.add_parser("report", help=f"write RUN/{report.FILE} anew, as a fit does at its end")
     page.add_argument("run", type=Path, metavar="RUN", help="folder of a run")
-    for command in (fit, evaluate):
+    many = commands.add_parser("sweep", help="fit variations of a recipe, and write one table of them")
+    sweep.add_arguments(many)
+    for command in (fit, evaluate, many):
         command.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", dest="overrides")
     options = parser.parse_args(arguments)
-    data = {"prepare": prepare, "convert": convert, "split": split_files, "ensemble": ensemble_runs}
+    data = {"prepare": prepare, "convert": convert, "split": split_files, "ensemble": ensemble_runs, "sweep": sweep}
     try:
         if options.command in data:
             return data[options.command].run(options, print)
