@@ -16,7 +16,7 @@ import numpy as np
 
 from landmarks import LandmarkError, formats
 from models import checkpoint
-from training import config, convert, ensemble_runs, prepare, report, split_files, sweep, trainer
+from training import config, convert, ensemble_runs, prepare, report, split_files, sweep, trainer, visualise
 from training.evaluate import make_bench, measure, milliseconds, of_network, of_onnx
 from training.replay import replay
 
@@ -51,6 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
         command.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", dest="overrides")
     options = parser.parse_args(arguments)
     data = {"prepare": prepare, "convert": convert, "split": split_files, "ensemble": ensemble_runs, "sweep": sweep}
+    data["visualise"] = visualise
     try:
         if options.command in data:
             return data[options.command].run(options, print)

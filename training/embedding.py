@@ -145,5 +145,7 @@ def plot(path: Path, points: Flat, labels: Sequence[str], highlight: str | None 
         axes.scatter(*points[chosen].T, s=8, color=colour, label=f"{name} ({chosen.sum()})", linewidths=0)
     axes.set(xticks=[], yticks=[], title=title)
     if len(groups) <= 30:
-        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize="small")
+        legend = axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize="small")
+        for text in legend.get_texts():
+            text.set_parse_math(False)  # a label with $ is no formula
     figure.savefig(path, dpi=120)

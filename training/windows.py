@@ -44,10 +44,14 @@ class Labelled:
     hands: float
 
 
+class NoWindows(ValueError):
+    """There is nothing to measure on."""
+
+
 def stack(windows: Sequence[Labelled]) -> Windows:
-    """Put N windows together. Raises ValueError for none at all."""
+    """Put N windows together. Raises NoWindows for none at all."""
     if not windows:
-        raise ValueError("no windows to measure on: the persons chosen have no clip that the task uses")
+        raise NoWindows("no windows to measure on: the persons chosen have no clip that the task uses")
     return Windows(
         np.stack([w.landmarks for w in windows]),
         np.array([w.truth for w in windows], dtype=np.intp),
