@@ -12,7 +12,7 @@ import torch
 
 from bench import packs, table
 from models.checkpoint import CheckpointError
-from models.reference import Published, find_family
+from models.reference import Published, find_family, translate_as
 
 
 def arguments(command: argparse.ArgumentParser) -> None:
@@ -43,7 +43,7 @@ def translate(pack: packs.Pack) -> Published:
     """The pack's weights as one of our networks, built by the pack's config."""
     family = find_family(pack.config["family"])
     state = {name: torch.from_numpy(values.copy()) for name, values in pack.state.items()}
-    return family.translate(state, family.arguments(pack.config))
+    return translate_as(family.name, state, family.arguments(pack.config))
 
 
 def answers(pack: packs.Pack, published: Published) -> dict[str, dict[str, Any]]:

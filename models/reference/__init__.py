@@ -1,6 +1,6 @@
 """Published checkpoints -> our networks, with the weights in their places or not at all."""
 
-from models.reference.families import FAMILIES, find_family, recognise, translate
+from models.reference.families import FAMILIES, find_family, recognise, translate, translate_as
 from models.reference.files import read
 from models.reference.published import Family, PartialLoad, Published, UnknownCheckpoint
 
@@ -14,4 +14,5 @@ __all__ = [
     "read",
     "recognise",
     "translate",
+    "translate_as",
 ]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
+from landmarks import UnknownLayout
+from models.checkpoint import CheckpointError
 from models.reference import costgcn, dsta_slr, impsgn, sca_stgcn, sgn, signing_lstm, st_sgcn, stgcn
-from models.reference.published import Family, Published, State, UnknownCheckpoint
+from models.reference.published import Family, PartialLoad, Published, State, UnknownCheckpoint
 from models.registry import NETWORKS
 
 FAMILIES: dict[str, Family] = {
@@ -53,7 +56,7 @@ def translate(state: State, network: str = "", **known: Any) -> Published:
     Raises UnknownCheckpoint for names of no family or of another network, PartialLoad where a name is missing,
     unexpected or of a wrong shape, and ValueError for something known that the network does not take.
     """
-    published = recognise(state).translate(state, known)
+    published = _translated(recognise(state), state, known)
     if network and network == costgcn.CONTINUAL.get(published.network_name):
         published = costgcn.frame_by_frame(published, known)
     name = published.network_name
@@ -65,3 +68,23 @@ def translate(state: State, network: str = "", **known: Any) -> Published:
     over = {key: value for key, value in known.items() if key in fields}
     published = dataclasses.replace(published, options={**published.options, **over})
     return dataclasses.replace(published, weights=published.network().state_dict())
+
+
+def translate_as(name: str, state: State, known: Mapping[str, Any]) -> Published:
+    """As `translate`, by a family that is known; nothing is put over what it finds."""
+    family = find_family(name)
+    if not family.recognises(state):
+        raise UnknownCheckpoint(f"these are not the names of a {family.name}")
+    return _translated(family, state, known)
+
+
+def _translated(family: Family, state: State, known: Mapping[str, Any]) -> Published:
+    try:
+        return family.translate(state, known)
+    except (CheckpointError, UnknownLayout):
+        raise
+    except (ArithmeticError, LookupError, RuntimeError, StopIteration, TypeError, ValueError) as error:
+        # Sizes are read off tensors whose shapes may be anything.
+        raise PartialLoad(
+            f"the weights do not fit together as a {family.name}: {error or type(error).__name__}"
+        ) from error
