@@ -118,6 +118,30 @@ class Loop:
             self._fabric.barrier()
         return self._finish()
 
+    def try_rates(self, lowest: float, highest: float, steps: int) -> list[tuple[float, float]]:
+        """(rate, loss) of each step while the rate rises by equal factors (Smith 2017); spoils the network.
+
+        Ends before `steps` where the loss is no number any more, or four times the lowest.
+        """
+        self._model.train()
+        tried: list[tuple[float, float]] = []
+        for rate in np.geomspace(lowest, highest, steps).tolist():
+            for group in self._optimiser.param_groups:
+                group["lr"] = rate
+            windows, truth, signers = self._batch()
+            _, loss, _ = self._losses(windows, truth, signers)
+            tried.append((rate, loss.item()))
+            if not math.isfinite(tried[-1][1]) or tried[-1][1] > 4 * min(value for _, value in tried):
+                break
+            self._fabric.backward(loss)
+            if self.config.clip:
+                self._fabric.clip_gradients(
+                    self._model, self._optimiser, max_norm=self.config.clip, error_if_nonfinite=False
+                )
+            self._optimiser.step()
+            self._optimiser.zero_grad()
+        return tried
+
     def _epoch(self) -> dict[str, float]:
         began, losses, hits, seen = time.perf_counter(), 0.0, 0, 0
         drawing_s, parts = 0.0, dict[str, float]()

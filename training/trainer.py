@@ -109,31 +109,58 @@ def train(
     A refit has nobody to look at: it takes as many epochs, and its last weights.
     """
     config = recipe.fit if validation is not None else dataclasses.replace(recipe.fit, monitor="", patience=0)
-    torch.set_num_threads(config.threads)
     with _repeatable(config.deterministic):
-        torch.manual_seed(config.seed)
-        layout, window = find_layout(recipe.network.layout), recipe.window
-        named, signers = objective.name_signers(clips, recipe.signers, layout, window.fps, config.seed, report)
-        options = _options(recipe, task) | ({"signers": signers} if recipe.signers.adversary else {})
-        network = build(recipe.network.name, layout, **options)
-        added = None
-        if recipe.signers.on:
-            example = torch.zeros(1, window.frames, len(layout), 3)  # (1, T, V, 3)
-            added = objective.Objective(network, recipe.signers, signers, example)
-        shown = [truth for clip in clips if (truth := task.truth(clip)) is not None]
-        counts = np.bincount(shown, minlength=len(task.labels))
-        return Loop(
-            network,
-            task.sampler(named, recipe.augment),
-            config,
-            losses.make(recipe.loss, counts),
-            objective=added,
-            validate=_figures(validation) if validation is not None and config.monitor else None,
-            state=run / f"{stage}.state" if run is not None else None,
-            log=log,
-            stage=stage,
-            report=report,
-        ).run()
+        validate = _figures(validation) if validation is not None and config.monitor else None
+        state = run / f"{stage}.state" if run is not None else None
+        recipe = dataclasses.replace(recipe, fit=config)
+        return make_loop(recipe, task, clips, report, validate=validate, state=state, log=log, stage=stage).run()
+
+
+def find_rate(
+    recipe: Recipe, lowest: float, highest: float, steps: int, report: Report = lambda line: None
+) -> list[tuple[float, float]]:
+    """(rate, loss) of each step of a fit on the train side whose rate rises; it ends where it comes apart."""
+    bench = make_bench(recipe)
+    with _repeatable(recipe.fit.deterministic):
+        return make_loop(recipe, bench.task, bench.split.train, report).try_rates(lowest, highest, steps)
+
+
+def make_loop(
+    recipe: Recipe,
+    task: Task,
+    clips: Sequence[Clip],
+    report: Report = lambda line: None,
+    *,
+    validate: Validate | None = None,
+    state: Path | None = None,
+    log: Log | None = None,
+    stage: str = "select",
+) -> Loop:
+    """A fresh network by the recipe, and all that trains it on windows of these clips."""
+    torch.set_num_threads(recipe.fit.threads)
+    torch.manual_seed(recipe.fit.seed)
+    layout, window = find_layout(recipe.network.layout), recipe.window
+    named, signers = objective.name_signers(clips, recipe.signers, layout, window.fps, recipe.fit.seed, report)
+    options = _options(recipe, task) | ({"signers": signers} if recipe.signers.adversary else {})
+    network = build(recipe.network.name, layout, **options)
+    added = None
+    if recipe.signers.on:
+        example = torch.zeros(1, window.frames, len(layout), 3)  # (1, T, V, 3)
+        added = objective.Objective(network, recipe.signers, signers, example)
+    shown = [truth for clip in clips if (truth := task.truth(clip)) is not None]
+    counts = np.bincount(shown, minlength=len(task.labels))
+    return Loop(
+        network,
+        task.sampler(named, recipe.augment),
+        recipe.fit,
+        losses.make(recipe.loss, counts),
+        objective=added,
+        validate=validate,
+        state=state,
+        log=log,
+        stage=stage,
+        report=report,
+    )
 
 
 def _figures(validation: Windows) -> Validate:
