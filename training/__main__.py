@@ -1,4 +1,5 @@
-"""`python -m training fit RECIPE`, `sweep RECIPE`, `evaluate RUN_OR_ONNX` and `replay ONNX LANDMARKS...`.
+"""`python -m training fit RECIPE`, `sweep RECIPE`, `find-rate RECIPE`, `evaluate RUN_OR_ONNX` and
+`replay ONNX LANDMARKS...`.
 
 Of finished runs: `ensemble RUN...`, `report RUN`, `visualise RUN`.
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from landmarks import LandmarkError, formats
 from models import checkpoint
-from training import config, convert, ensemble_runs, prepare, report, split_files, sweep, trainer, visualise
+from training import config, convert, ensemble_runs, find_rate, prepare, report, split_files, sweep, trainer, visualise
 from training.evaluate import make_bench, measure, milliseconds, of_network, of_onnx
 from training.replay import replay
 
@@ -47,10 +48,13 @@ def main(arguments: list[str] | None = None) -> int:
     page.add_argument("run", type=Path, metavar="RUN", help="folder of a run")
     many = commands.add_parser("sweep", help="fit variations of a recipe, and write one table of them")
     sweep.add_arguments(many)
-    for command in (fit, evaluate, many):
+    rates = commands.add_parser("find-rate", help="learning rates from low to high, and the loss at each")
+    find_rate.add_arguments(rates)
+    for command in (fit, evaluate, many, rates):
         command.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", dest="overrides")
     options = parser.parse_args(arguments)
     data = {"prepare": prepare, "convert": convert, "split": split_files, "ensemble": ensemble_runs, "sweep": sweep}
+    data["find-rate"] = find_rate
     data["visualise"] = visualise
     try:
         if options.command in data:
