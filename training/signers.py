@@ -54,12 +54,15 @@ FILLS = 10
 
 
 def statistics(xyz: Points, layout: Layout, fps: float) -> NDArray[np.float32]:
-    """(15,) the STATISTICS of a clip, NaN where a joint is not of the layout or was never seen.
+    """(15,) the STATISTICS of a clip, NaN where a joint is not of the layout or was never seen; all
+    of them NaN where no frame shows both shoulders.
 
     xyz: (T, V, 3) square units with NaN where unseen, of a layout with shoulders; z is not looked at. Moving or scaling
     the picture changes nothing. Lengths are 90th percentiles over frames: a limb that points at the camera looks short.
     """
-    points = xyz[..., :2] / shoulder_width(xyz, layout)
+    together = np.isfinite(_middle(xyz[..., :2], layout)).any()
+    # Without shoulders there is no unit, and lengths in the picture's would be the camera's.
+    points = xyz[..., :2] / np.float32(shoulder_width(xyz, layout) if together else np.nan)
     centre = _middle(points, layout)  # (T, 2)
 
     def joint(name: str) -> NDArray[np.float32]:

@@ -67,6 +67,12 @@ def test_the_camera_changes_no_statistic(scale, x, y, missing, seed):
     np.testing.assert_allclose(statistics(seen, SIGN_27, 15), statistics(xyz, SIGN_27, 15), atol=2e-3)
 
 
+def test_without_shoulders_there_is_no_unit_and_so_no_statistic():
+    xyz = person()
+    xyz[:, SIGN_27.indices("left_shoulder")[0]] = np.nan
+    assert np.isnan(statistics(xyz, SIGN_27, 15)).all()
+
+
 def test_the_framing_is_the_cameras():
     xyz = person()
     moved = xyz + np.array([0.2, -0.1, 0], np.float32)
