@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
+
+# The same examples at every run, so that a change is what makes a test fail; EXPLORE=1 looks for others.
+settings.register_profile("same", derandomize=True)
+if not os.environ.get("EXPLORE"):
+    settings.load_profile("same")
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
