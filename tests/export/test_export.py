@@ -19,7 +19,10 @@ from tests.networks import FRAMES, SMALL
 from training.evaluate import of_onnx
 
 
-@pytest.fixture(scope="module", params=sorted(NETWORKS))
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=() if name == "stgcn" else pytest.mark.slow) for name in sorted(NETWORKS)],
+)
 def saved(request):
     return made(request.param)
 

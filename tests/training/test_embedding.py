@@ -4,6 +4,8 @@ import pytest
 from training import embedding
 from training.embedding import Table, UnknownProjection, plot, project, read_csv, write_csv
 
+pytestmark = pytest.mark.slow
+
 
 def clusters(samples=40, dimensions=8, apart=8.0, seed=0):
     random = np.random.default_rng(seed)

@@ -9,6 +9,8 @@ from training.__main__ import main
 from training.ensemble_runs import EnsembleError, as_logits, kind_of, of_files, of_runs, read_labels
 from training.trainer import SELECTED
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def runs(recipe_file, tmp_path_factory):

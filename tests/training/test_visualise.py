@@ -11,6 +11,8 @@ from training.__main__ import main
 from training.embedding import plot, read_csv
 from training.visualise import NoEmbedding, before_head, of_windows, signers
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def runs(recipe_file, tmp_path_factory):

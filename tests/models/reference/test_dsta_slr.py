@@ -9,6 +9,8 @@ from models.graph import adjacency
 from models.reference import PartialLoad, read, recognise, translate
 from models.reference.dsta_slr import _PLACES, arguments
 
+pytestmark = pytest.mark.slow
+
 SIZES = {
     "published": {},
     "two persons, three layers": {"persons": 2, "widths": (8, 16, 32), "strides": (1, 2, 2), "subsets": 4},

@@ -14,6 +14,8 @@ from models import checkpoint
 from models.__main__ import main
 from models.reference import FAMILIES, PartialLoad, find_family, recognise, translate
 
+pytestmark = pytest.mark.slow
+
 PARITY = Path(__file__).resolve().parents[4] / "shared" / "parity"
 FOLDERS = sorted(path.parent for path in PARITY.glob("*/pack.json"))
 every_pack = pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from landmarks import HAND_21, HOLISTIC_75, INDEX_TIP, KINECT_20, SHREC_20
 from training import datasets
 from training.datasets import hands_static, nw_ucla, utd_mhad
 
+pytestmark = pytest.mark.slow
+
 WRISTS = KINECT_20.indices("left_wrist", "right_wrist")
 
 
