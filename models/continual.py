@@ -22,7 +22,8 @@ from landmarks import Layout
 from models import stgcn
 from models.network import Continual, State
 from models.normalise import CausalNormalise
-from models.stgcn import STGCN, Block, with_absent
+from models.people import with_absent
+from models.stgcn import STGCN, Block
 
 Beginning = Literal["causal", "padded", "valid"]
 

@@ -17,8 +17,8 @@ from torch.nn import functional as F
 
 from landmarks import SIGN_27, Layout
 from models.graph import adjacency
-from models.network import Network
 from models.normalise import AsGiven, Positions
+from models.people import OfPeople, rescale
 from models.streams import STREAMS, Stream, StreamName
 
 _PICTURE_PIXELS = 512.0
@@ -424,7 +424,7 @@ class Layer(nn.Module):
         return torch.relu(y if self.around is None else y + self.around(x))  # (B, D, T', V)
 
 
-class DSTASLR(Network):
+class DSTASLR(OfPeople):
     """Raw landmarks in, probabilities out.
 
     layout: V joints, in the order of the input. The input may also be (B, M, T, V, 3): up to `persons` people,
@@ -460,31 +460,13 @@ class DSTASLR(Network):
                 if isinstance(module, StructuredDropout):
                     module.keep = 1 - share * (1 - self.config.keep)
 
-    def logits(self, landmarks: Tensor) -> Tensor:
-        """(B, T, V, 3) or (B, M, T, V, 3), NaN where unseen -> (B, labels), before softmax."""
-        if landmarks.dim() == 4:
-            return self.classify(self.features(landmarks))  # (B, labels)
-        features = self.features(landmarks.flatten(0, 1))  # (B*M, C, T, V)
-        return self.classify(features.unflatten(0, (-1, landmarks.shape[1])))  # (B, labels)
-
     def classify(self, features: Tensor) -> Tensor:
         """(B, C, T, V) or (B, M, C, T, V) -> (B, labels), before softmax."""
-        x = self.rescale(features)  # (B*M, C, T, V)
+        x = rescale(self.scale, features, self.config.persons, tell_apart=True)  # (B*M, C, T, V)
         for layer in self.layers:
             x = layer(x)  # (B*M, D, T', V)
         x = x.mean(dim=(2, 3)).unflatten(0, (-1, self.config.persons))  # (B, M, D)
         return self.head(x.mean(dim=1))  # (B, labels)
-
-    def rescale(self, features: Tensor) -> Tensor:
-        """(B, C, T, V) or (B, M, C, T, V), fewer than M persons too -> batch normalised (B*M, C, T, V)."""
-        x = features if features.dim() == 5 else features.unsqueeze(1)  # (B, M, C, T, V)
-        absent = self.config.persons - x.shape[1]
-        if absent < 0:
-            raise ValueError(f"this network takes {self.config.persons} persons, got {x.shape[1]}")
-        x = torch.cat([x, *[torch.zeros_like(x[:, :1])] * absent], dim=1)  # (B, M, C, T, V)
-        x = x.permute(0, 1, 4, 2, 3)  # (B, M, V, C, T)
-        flat = self.scale(x.flatten(1, 3)).unflatten(1, x.shape[1:4])  # (B, M, V, C, T)
-        return flat.flatten(0, 1).permute(0, 2, 3, 1)  # (B*M, C, T, V)
 
 
 def _bias(layer: nn.Module) -> Tensor:

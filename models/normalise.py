@@ -255,8 +255,7 @@ class AsGiven(nn.Module):
 
     def forward(self, landmarks: Tensor) -> Tensor:
         """(B, T, V, 3) -> (B, C, T, V)."""
-        seen = ~torch.isnan(landmarks).any(dim=-1, keepdim=True)  # (B, T, V, 1)
-        points = torch.where(seen, landmarks, torch.zeros_like(landmarks))  # (B, T, V, 3)
+        points, known = _seen(landmarks)  # (B, T, V, 3), (B, T, V, 1)
         if self.scored:
-            points = torch.cat([points[..., : self.channels - 1], seen.to(points.dtype)], dim=-1)  # (B, T, V, C)
+            points = torch.cat([points[..., : self.channels - 1], known], dim=-1)  # (B, T, V, C)
         return points[..., : self.channels].permute(0, 3, 1, 2)  # (B, C, T, V)

@@ -16,8 +16,8 @@ from torch.nn import functional as F
 
 from landmarks import Layout
 from models.graph import adjacency
-from models.network import Network
 from models.normalise import AsGiven, Normalise, Positions
+from models.people import OfPeople, rescale
 from models.streams import STREAMS, Stream, StreamName
 
 Edges = Literal["fixed", "importance", "offset", "free"]
@@ -283,7 +283,7 @@ class Block(nn.Module):
         return torch.relu(y + self.around(x if padded else _crop(x, self.reach)))  # (B, D, T', V)
 
 
-class STGCN(Network):
+class STGCN(OfPeople):
     """Raw landmarks in, probabilities out; by its config an ST-GCN or an ST-GCN++.
 
     layout: V joints, in the order of the input. The input may also be (B, M, T, V, 3): up to `persons` people,
@@ -316,13 +316,6 @@ class STGCN(Network):
         self.parts: Tensor
         self.head = nn.Sequential(nn.Dropout(config.head_dropout), nn.Linear(channels * len(parts), config.labels))
 
-    def logits(self, landmarks: Tensor) -> Tensor:
-        """(B, T, V, 3) or (B, M, T, V, 3), NaN where unseen -> (B, labels), before softmax."""
-        if landmarks.dim() == 4:
-            return self.classify(self.features(landmarks))  # (B, labels)
-        features = self.features(landmarks.flatten(0, 1))  # (B*M, C, T, V)
-        return self.classify(features.unflatten(0, (-1, landmarks.shape[1])))  # (B, labels)
-
     def classify(self, features: Tensor) -> Tensor:
         """(B, C, T, V) or (B, M, C, T, V) -> (B, labels), before softmax."""
         return self.decide(self.embed(features).mean(dim=3))  # (B, labels)
@@ -336,17 +329,8 @@ class STGCN(Network):
 
     def rescale(self, features: Tensor) -> Tensor:
         """(B, C, T, V) or (B, M, C, T, V), fewer than M persons too -> batch normalised (B*M, C, T, V)."""
-        x = features if features.dim() == 5 else features.unsqueeze(1)  # (B, M, C, T, V)
-        x = with_absent(x, self.config.persons, 0.0)  # (B, M, C, T, V)
-        x = x.permute(0, 1, 4, 2, 3)  # (B, M, V, C, T)
-        persons, joints, channels = x.shape[1:4]
-        # Joint by joint, a joint's channels together; persons share the statistics unless told apart.
         tell_apart = self.config.scale == "persons"
-        flat = x.flatten(1, 3) if tell_apart else x.flatten(0, 1).flatten(1, 2)  # (B, M*V*C, T) or (B*M, V*C, T)
-        flat = self.scale(flat)
-        if tell_apart:
-            flat = flat.unflatten(1, (persons, -1)).flatten(0, 1)  # (B*M, V*C, T)
-        return flat.unflatten(1, (joints, channels)).permute(0, 2, 3, 1)  # (B*M, C, T, V)
+        return rescale(self.scale, features, self.config.persons, tell_apart)  # (B*M, C, T, V)
 
     def decide(self, embedding: Tensor) -> Tensor:
         """(B, M, D, V), pooled over time -> (B, labels), before softmax."""
@@ -356,14 +340,6 @@ class STGCN(Network):
         """(B, M, D, V) -> (B, D*P): the mean over persons and the joints of each of P parts."""
         x = torch.matmul(embedding, self.parts.T).mean(dim=1)  # (B, D, P)
         return x.flatten(1)  # (B, D*P)
-
-
-def with_absent(x: Tensor, persons: int, value: float) -> Tensor:
-    """(B, M', ...) -> (B, M, ...): those who are not there are `value` throughout. Raises ValueError if M' > M."""
-    absent = persons - x.shape[1]
-    if absent < 0:
-        raise ValueError(f"this network takes {persons} persons, got {x.shape[1]}")
-    return torch.cat([x, *[torch.full_like(x[:, :1], value)] * absent], dim=1) if absent else x  # (B, M, ...)
 
 
 def _features(layout: Layout, config: Config) -> tuple[nn.Module, int]:

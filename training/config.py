@@ -218,13 +218,17 @@ def load(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
 
     Raises ConfigError, which names the key, for an unknown key, a wrong type or an impossible value.
     """
+    return from_dict(read_toml(path, "recipe"), overrides)
+
+
+def read_toml(path: Path, what: str = "file") -> dict[str, Any]:
+    """A TOML file's tables. Raises ConfigError, in which the file is called `what`."""
     try:
-        raw = tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text())
     except FileNotFoundError as error:
-        raise ConfigError(f"there is no recipe {path}") from error
+        raise ConfigError(f"there is no {what} {path}") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
-    return from_dict(raw, overrides)
 
 
 def _value(text: str) -> Any:

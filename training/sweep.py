@@ -45,12 +45,7 @@ class Outcome:
 
 def from_file(path: Path) -> list[Variation]:
     """One variation a table of a TOML file, in its order. Raises ConfigError."""
-    try:
-        raw = tomllib.loads(path.read_text())
-    except FileNotFoundError as error:
-        raise ConfigError(f"there is no file {path}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from error
+    raw = config.read_toml(path)
     if stray := [name for name, values in raw.items() if not isinstance(values, dict)]:
         raise ConfigError(f"{path}: a variation is a table of keys, got {stray[0]} = {raw[stray[0]]!r}")
     return [Variation(name, values) for name, values in raw.items()]

@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from landmarks import LAYOUTS, SIGN_27, Layout, find_layout, numbered
+from landmarks import LAYOUTS, SIGN_27, Layout, numbered
 from models.graph import adjacency
 from models.network import Network
-from models.reference.published import Arrays, Family, Names, PartialLoad, Published, State
+from models.reference.published import Arrays, Family, Names, PartialLoad, Published, State, layout_in
 
 # Our name of each published one, inside a layer; the temporal units and what needs another shape stand apart.
 _PLACES = {
@@ -61,7 +61,7 @@ def translate(state: State, known: Mapping[str, Any]) -> Published:
         weights[f"head.{leaf}"] = names[f"fc.{leaf}"]
     joints = names["layers.0.san.attention0s"].shape[-1]
     links = names.get("layers.0.A")
-    layout = _layout(joints, links, known.get("layout"))
+    layout = _layout(joints, links, layout_in(known))
     for i in range(count):
         _layer(names, weights, f"layers.{i}.", layout)
     names.refuse_unused()
@@ -131,10 +131,10 @@ def _layer(names: Names, weights: dict[str, Tensor], place: str, layout: Layout)
             weights[f"{place}time.{unit}.{kind}.{branch[2]}.{leaf}"] = names[name]
 
 
-def _layout(joints: int, links: Tensor | None, wanted: Layout | str | None) -> Layout:
+def _layout(joints: int, links: Tensor | None, wanted: Layout | None) -> Layout:
     """The wanted layout; else the 27 nodes; else the one whose bones are these links, or as many numbered joints."""
     if wanted is not None:
-        return find_layout(wanted) if isinstance(wanted, str) else wanted
+        return wanted
     if joints == len(SIGN_27):  # the published graph has its bones but for the link between the shoulders
         return SIGN_27
     for layout in LAYOUTS.values():

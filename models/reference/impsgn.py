@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from landmarks import NTU_25_CHAIN, Layout, numbered
-from models.reference.published import Family, Names, PartialLoad, Published, State
+from models.reference.published import Family, Names, PartialLoad, Published, State, layout_in
 from models.reference.sgn import (
     EXPECTS,
     OVER_FRAMES,
@@ -22,7 +22,6 @@ from models.reference.sgn import (
     WINDOW_FRAMES,
     answer,
     embed,
-    found,
     graph_layers,
     move,
     relation,
@@ -72,7 +71,7 @@ def translate(state: State, known: Mapping[str, Any]) -> Published:
     if axis == "time":  # the published kernel as it is, which then slides over frames
         weights |= {name: weights[name].transpose(2, 3) for name in slid}
     joints = weights["which_joint.first.weight"].shape[1]
-    layout = found(known.get("layout")) or (_rooted(joints, _NTU_PARENTS) if joints == len(_NTU_PARENTS) else None)
+    layout = layout_in(known) or (_rooted(joints, _NTU_PARENTS) if joints == len(_NTU_PARENTS) else None)
     if layout is None:
         raise PartialLoad(f"an impSGN of {joints} joints needs a layout: its weights do not say where the bones are")
     options = {

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from landmarks import Layout
+from landmarks import Layout, find_layout
 from models.checkpoint import CheckpointError
 from models.network import Network
 from models.registry import build
@@ -70,6 +70,12 @@ class Published:
         counters = {name: value for name, value in ours.items() if name.endswith(_COUNTER)}
         network.load_state_dict({**counters, **self.weights})
         return network.eval()
+
+
+def layout_in(known: Mapping[str, Any]) -> Layout | None:
+    """The layout that is known besides the weights, given as it is or by name; None where none is."""
+    wanted = known.get("layout")
+    return find_layout(wanted) if isinstance(wanted, str) else wanted
 
 
 class Names(dict[str, Tensor]):

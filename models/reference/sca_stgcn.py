@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from landmarks import HOLISTIC_75, POSE_33, Layout, find_layout, numbered
+from landmarks import HOLISTIC_75, POSE_33, numbered
 from models.network import Network
-from models.reference.published import Arrays, Family, Names, PartialLoad, Published, State
+from models.reference.published import Arrays, Family, Names, PartialLoad, Published, State, layout_in
 from models.sca_stgcn import SCASTGCN, links
 
 # Our name of each published one.
@@ -83,7 +83,7 @@ def translate(state: State, known: Mapping[str, Any]) -> Published:
     options |= {key: known[key] for key in may_say if key in known}
     return Published(
         network_name="sca-stgcn",
-        layout=_layout(known.get("layout", HOLISTIC_75)),
+        layout=layout_in(known) or HOLISTIC_75,
         options=options,
         weights=weights,
         window_frames=known.get("frames", 25),
@@ -101,10 +101,6 @@ def _statistics(count: int, axes: int, known: Mapping[str, Any]) -> dict[str, An
             "statistics='given' to hand them in"
         )
     return {"statistics": "all"}
-
-
-def _layout(wanted: Layout | str) -> Layout:
-    return find_layout(wanted) if isinstance(wanted, str) else wanted
 
 
 def arguments(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from landmarks import NTU_25, Layout, find_layout, numbered
+from landmarks import NTU_25, Layout, numbered
 from models.network import Network
-from models.reference.published import Arrays, Family, Names, Published, State
+from models.reference.published import Arrays, Family, Names, Published, State, layout_in
 
 WINDOW_FRAMES = 60
 """Of an imported network, unless told: 2 s of Kinect. Published ones take a clip of any length."""
@@ -49,7 +49,7 @@ def translate(state: State, known: Mapping[str, Any]) -> Published:
     weights = move(names, places)
     names.refuse_unused()
     joints = weights["which_joint.first.weight"].shape[1]
-    layout = found(known.get("layout")) or (NTU_25 if joints == len(NTU_25) else numbered(joints))
+    layout = layout_in(known) or (NTU_25 if joints == len(NTU_25) else numbered(joints))
     options = {
         **shared_options(weights, layout, known),
         "axes": weights["position.first.weight"].shape[1],
@@ -112,11 +112,6 @@ def move(names: Names, places: Mapping[str, str]) -> dict[str, Tensor]:
             if f"{theirs}.{leaf}" in names:
                 weights[f"{ours}.{leaf}"] = names[f"{theirs}.{leaf}"]
     return weights
-
-
-def found(layout: Layout | str | None) -> Layout | None:
-    """A layout by itself or by name."""
-    return find_layout(layout) if isinstance(layout, str) else layout
 
 
 def shared_options(weights: Mapping[str, Tensor], layout: Layout, known: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from landmarks import HOLISTIC_75, POSE_33, Layout, find_layout, numbered
+from landmarks import HOLISTIC_75, POSE_33, Layout, numbered
 from models.network import Network
-from models.reference.published import Arrays, Family, Names, PartialLoad, Published, State
+from models.reference.published import Arrays, Family, Names, PartialLoad, Published, State, layout_in
 from models.signing_lstm import SigningLSTM
 
 _RECURRENT = "/recurrent_kernel"
@@ -59,7 +59,7 @@ def translate(state: State, known: Mapping[str, Any]) -> Published:
     weights["head.weight"], weights["head.bias"] = names[f"{dense}/kernel"].T, names[f"{dense}/bias"]
     names.refuse_unused()
     points = weights["layers.0.lstm.weight_ih_l0"].shape[1] - 1
-    layout = _layout(points, known.get("layout"))
+    layout = _layout(points, layout_in(known))
     made = points in (_BODY, _BODY_AND_HANDS) and len(layout) != points
     return Published(
         network_name="signing-lstm",
@@ -88,9 +88,9 @@ def _lstm(names: Names, place: str) -> tuple[Tensor, Tensor]:
     return torch.cat([kernel.T, bias.unsqueeze(1)], dim=1), recurrent.T
 
 
-def _layout(points: int, wanted: Layout | str | None) -> Layout:
+def _layout(points: int, wanted: Layout | None) -> Layout:
     if wanted is not None:
-        return find_layout(wanted) if isinstance(wanted, str) else wanted
+        return wanted
     return {_BODY: POSE_33, _BODY_AND_HANDS: HOLISTIC_75}.get(points) or numbered(points)
 
 

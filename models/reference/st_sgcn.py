@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from landmarks import HAND_21, LAYOUTS, SHREC_20, SHREC_22, Layout, find_layout, numbered
+from landmarks import HAND_21, LAYOUTS, SHREC_20, SHREC_22, Layout, numbered
 from models.network import Network
-from models.reference.published import Arrays, Family, Names, PartialLoad, Published, State
+from models.reference.published import Arrays, Family, Names, PartialLoad, Published, State, layout_in
 from models.st_sgcn import STSGCN, Config, Links, edges, positions
 
 _GRAPHS = "sparse_weighted_adjacency_matrices."
@@ -86,7 +86,7 @@ def translate(state: State, known: Mapping[str, Any]) -> Published:
     frames = names[f"{_GRAPHS}spa_fusion.conv.0.weight"].shape[0]
     width = names["stsgcn.spatial_temporal_sparse_gcn.0.embedding.weight"].shape[0]
     joints = names["mlp.1.weight"].shape[1] // (frames * width)
-    layout = _layout(joints, known.get("layout"))
+    layout = _layout(joints, layout_in(known))
     options: dict[str, Any] = {
         "labels": names["mlp.7.weight"].shape[0],
         "fps": 30.0,
@@ -130,9 +130,9 @@ def _count(weights: Mapping[str, Tensor], prefix: str) -> int:
     return len({name.removeprefix(prefix).split(".")[0] for name in weights if name.startswith(prefix)})
 
 
-def _layout(joints: int, wanted: Layout | str | None) -> Layout:
+def _layout(joints: int, wanted: Layout | None) -> Layout:
     if wanted is not None:
-        return find_layout(wanted) if isinstance(wanted, str) else wanted
+        return wanted
     if joints not in _LAYOUTS:
         raise PartialLoad(f"an ST-SGCN of {joints} joints needs a layout: its weights do not say where the bones are")
     return _LAYOUTS[joints]

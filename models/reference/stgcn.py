@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from landmarks import LAYOUTS, Layout, find_layout, numbered
+from landmarks import LAYOUTS, Layout, numbered
 from models.graph import PARTITIONS, adjacency
 from models.network import Network
-from models.reference.published import Arrays, Family, Names, Published, State
+from models.reference.published import Arrays, Family, Names, Published, State, layout_in
 
 # Our name of each published one, inside a block; what is not here is handled by _graph_conv.
 _ORIGINAL = {
@@ -109,7 +109,7 @@ def translate(state: State, known: Mapping[str, Any]) -> Published:
 
     widths = tuple(_width(weights, i) for i in range(count))
     channels = weights["blocks.0.space.conv.project.weight"].shape[1] // kinds
-    layout, partition = _graph(links[0], known.get("layout"))
+    layout, partition = _graph(links[0], layout_in(known))
     branches = "blocks.0.time.mix.2.weight" in weights
     scaled = weights["scale.weight"].numel() // (joints * channels) if "scale.weight" in weights else 0
     persons = known.get("persons", scaled if scaled > 1 else (1 if joints == 21 else 2))
@@ -198,10 +198,9 @@ def _strides(weights: dict[str, Tensor], widths: tuple[int, ...]) -> tuple[int, 
     return tuple(2 if f"blocks.{i}.around.0.weight" in weights else 1 for i in range(len(widths)))
 
 
-def _graph(links: Tensor, wanted: Layout | str | None) -> tuple[Layout, str]:
+def _graph(links: Tensor, wanted: Layout | None) -> tuple[Layout, str]:
     """The layout and partition that give this adjacency, up to the order of kinds; a partition "" for none we know."""
     given = links.numpy()
-    wanted = find_layout(wanted) if isinstance(wanted, str) else wanted
     for layout in (wanted,) if wanted else LAYOUTS.values():
         if len(layout) != given.shape[1]:
             continue

@@ -1,22 +1,20 @@
 """`python -m bench parity`: a line a pack, and 1 where one is not ours."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bench import packs
 from bench.__main__ import main
+from tests.golden import PARITY, needs_packs
 
-PARITY = Path(__file__).resolve().parents[3] / "shared" / "parity"
 PACK = PARITY / "stgcnpp-pyskl-handmp"
 
 
 @pytest.fixture
 def about():
-    if not PACK.is_dir():
-        pytest.skip(f"needs the parity packs at {PARITY}")
+    needs_packs()
     return json.loads((PACK / "pack.json").read_text())
 
 

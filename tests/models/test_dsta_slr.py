@@ -9,6 +9,7 @@ from export.onnx import to_onnx
 from landmarks import HOLISTIC_75, SIGN_27, Manifest
 from models import build
 from models.dsta_slr import JointAttention, StructuredDropout
+from models.people import rescale
 from models.streams import STREAMS
 
 TINY = {
@@ -142,7 +143,7 @@ def test_a_person_who_is_not_given_is_one_who_is_not_seen_and_places_are_told_ap
     torch.testing.assert_close(network(two), network(two.flip(1)))
     with torch.no_grad():  # statistics are by person, joint and channel, in this order
         network.scale.bias.add_(torch.arange(2 * 27 * 3.0))
-    flat = network.rescale(torch.zeros(1, 2, 3, 4, 27))
+    flat = rescale(network.scale, torch.zeros(1, 2, 3, 4, 27), 2, tell_apart=True)
     expected = network.scale.bias.reshape(2, 27, 3).permute(0, 2, 1)[:, :, None].expand(-1, -1, 4, -1)
     torch.testing.assert_close(flat, expected)
     with pytest.raises(ValueError, match="takes 1 persons, got 2"):
@@ -181,7 +182,7 @@ def test_structured_dropout_is_for_training_and_only_in_the_last_layers():
     network, xyz = made(widths=(4, 8, 8), strides=(1, 1, 1), keep=0.5, drop_block=3, drop_layers=1), people()
     features = network.features(xyz)
     assert torch.equal(network.classify(features), network.classify(features))
-    x = network.rescale(features)
+    x = rescale(network.scale, features, 1, tell_apart=True)
     for layer, drops in zip(network.layers, (False, False, True), strict=True):
         for module in layer.modules():
             module.training = isinstance(module, StructuredDropout)

@@ -1,7 +1,6 @@
 """Golden parity: published networks, rebuilt from numbers, say what they said (shared/parity)."""
 
 import dataclasses
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,16 +12,9 @@ from export import parity as onnx_parity
 from models import checkpoint
 from models.__main__ import main
 from models.reference import FAMILIES, PartialLoad, find_family, recognise, translate
+from tests.golden import PARITY, every_pack, folders, needs_packs
 
 pytestmark = pytest.mark.slow
-
-PARITY = Path(__file__).resolve().parents[4] / "shared" / "parity"
-FOLDERS = sorted(path.parent for path in PARITY.glob("*/pack.json"))
-every_pack = pytest.mark.parametrize(
-    "folder",
-    FOLDERS or [pytest.param(None, marks=pytest.mark.skip(reason=f"needs the parity packs at {PARITY}"))],
-    ids=lambda folder: folder and folder.name,
-)
 # Trainable parameters, as the specs count them ("VERIFIED" or "measured" there). CoST-GCN: 3,144,508 of its backbone,
 # less the frozen graphs of 10 blocks (18,750) and two of three biases that are only ever summed (2,816), with
 # data_bn (300) and the last layer (15,420). ST-SGCN: less the edge weights that nothing asks for.
@@ -45,13 +37,13 @@ PARAMETERS = {
 }
 
 
-@every_pack
+@every_pack()
 def test_outputs_are_the_published_ones(folder):
     pack = packs.load(folder)
     assert pack.error(parity.answers(pack, parity.translate(pack))) <= 1
 
 
-@every_pack
+@every_pack()
 def test_a_change_of_weights_is_out_of_tolerance(folder):
     pack = packs.load(folder)
     published = parity.translate(pack)
@@ -60,20 +52,20 @@ def test_a_change_of_weights_is_out_of_tolerance(folder):
     assert pack.error(parity.answers(pack, dataclasses.replace(published, weights=weights))) > 1
 
 
-@every_pack
+@every_pack()
 def test_the_family_is_recognised_by_its_names_alone(folder):
     pack = packs.load(folder)
     assert recognise(pack.state) is find_family(pack.config["family"])
 
 
-@every_pack
+@every_pack()
 def test_parameters_are_as_many_as_published(folder):
     if folder.name in PARAMETERS:
         network = parity.translate(packs.load(folder)).network()
         assert sum(p.numel() for p in network.parameters()) == PARAMETERS[folder.name]
 
 
-@every_pack
+@every_pack()
 def test_a_missing_a_strange_and_a_misshapen_weight_are_refused_by_name(folder):
     pack = packs.load(folder)
     known = find_family(pack.config["family"]).arguments(pack.config)
@@ -89,7 +81,7 @@ def test_a_missing_a_strange_and_a_misshapen_weight_are_refused_by_name(folder):
         translate({**state, biases[0]: torch.zeros(3)}, **known)
 
 
-@every_pack
+@every_pack()
 def test_a_checkpoint_file_is_imported(folder, tmp_path, capsys):
     """`python -m models import` without what the pack knows besides: from torch's file and from safetensors alike."""
     state = {name: torch.from_numpy(values.copy()) for name, values in packs.load(folder).state.items()}
@@ -123,8 +115,7 @@ def test_a_checkpoint_file_is_imported(folder, tmp_path, capsys):
     ],
 )
 def test_what_was_imported_becomes_a_graph(name, tmp_path):
-    if not FOLDERS:
-        pytest.skip(f"needs the parity packs at {PARITY}")
+    needs_packs()
     state = {key: torch.from_numpy(values.copy()) for key, values in packs.load(PARITY / name).state.items()}
     torch.save(state, tmp_path / "a.pth")
     # Ten seconds of two persons export slowly. A stream's first prediction takes 77 frames.
@@ -136,6 +127,5 @@ def test_what_was_imported_becomes_a_graph(name, tmp_path):
 
 
 def test_every_family_has_a_pack():
-    if not FOLDERS:
-        pytest.skip(f"needs the parity packs at {PARITY}")
-    assert {find_family(packs.load(folder).config["family"]).name for folder in FOLDERS} == set(FAMILIES)
+    needs_packs()
+    assert {find_family(packs.load(folder).config["family"]).name for folder in folders()} == set(FAMILIES)

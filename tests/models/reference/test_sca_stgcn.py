@@ -1,7 +1,5 @@
 """Checkpoints of SCA-STGCN in the forms that no parity pack has, against the published equations."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -11,9 +9,8 @@ from bench import packs
 from landmarks import HAND_21, HOLISTIC_75, numbered
 from models.reference import PartialLoad, find_family, translate
 from models.sca_stgcn import links
+from tests.golden import every_pack
 
-PARITY = Path(__file__).resolve().parents[4] / "shared" / "parity"
-FOLDERS = sorted(path.parent for path in PARITY.glob("sca-stgcn-*/pack.json"))
 CLIPS, FRAMES, JOINTS = 3, 7, 9
 
 
@@ -168,11 +165,7 @@ def test_parameters_are_as_many_as_published(made, parameters):
     assert sum(p.numel() for p in translate(state).network().parameters()) == parameters
 
 
-@pytest.mark.parametrize(
-    "folder",
-    FOLDERS or [pytest.param(None, marks=pytest.mark.skip(reason=f"needs the parity packs at {PARITY}"))],
-    ids=lambda folder: folder and folder.name,
-)
+@every_pack("sca-stgcn-*")
 def test_the_statistics_and_the_graph_of_a_pack_follow_from_its_input(folder):
     pack = packs.load(folder)
     family = find_family("sca-stgcn")
