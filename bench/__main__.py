@@ -5,9 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import clips, extraction, live, networks, parity
+from bench import clips, extraction, live, networks, parity, training
 
-BENCHES = {"extraction": extraction, "clips": clips, "live": live, "parity": parity, "networks": networks}
+BENCHES = {
+    "extraction": extraction,
+    "clips": clips,
+    "live": live,
+    "parity": parity,
+    "networks": networks,
+    "training": training,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -7,18 +7,20 @@ import dataclasses
 import tomllib
 import types
 import typing
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from landmarks import find_layout
-from models import NETWORKS
+from models import NETWORKS, Continual
 from training.augment import Augment
 from training.losses import LossConfig
 from training.objective import Signers, check
 from training.optimise import Optimise
 from training.tasks import find_task
 from training.tasks.actions import ActionsConfig
+from training.tasks.frames import FramesConfig
 from training.tasks.gesture import GestureConfig
 from training.tasks.signing import SigningConfig
 
@@ -29,9 +31,11 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True)
 class Data:
-    """folder: holds one folder a set. sets: names in training.datasets."""
+    """folder: holds one folder a set. sets: names in training.datasets, of clips, or of streams where the task is
+    about frames. clips: sets of single clips that such a task trains on too; nobody is tested on them."""
 
     sets: tuple[str, ...]
+    clips: tuple[str, ...] = ()
     folder: str = "../shared/data"
 
 
@@ -41,6 +45,8 @@ class Persons:
 
     refit: train once more on the validation persons too, for as long, once the thresholds stand.
     protocol: a published one instead (training.splits.OFFICIAL), with `share` of its train side for validation.
+    folds: number of parts for cross-validation instead (training.splits.by_fold); the `fold`-th of them, from 1 on, is
+        the test, the next one the validation. over: what is dealt to the parts, each whole.
     """
 
     validation: tuple[int, ...] = ()
@@ -48,10 +54,15 @@ class Persons:
     refit: bool = True
     protocol: str = ""
     share: float = 0.1
+    folds: int = 0
+    fold: int = 1
+    over: Literal["take", "person"] = "take"
 
     def __post_init__(self) -> None:
-        if bool(self.protocol) == bool(self.validation and self.test):
-            raise ValueError("a split names its validation and test persons, or a protocol, and not both")
+        if bool(self.protocol) + bool(self.validation and self.test) + bool(self.folds) != 1:
+            raise ValueError("a split names its validation and test persons, or a protocol, or folds, and only one")
+        if self.folds and not (self.folds >= 3 and 1 <= self.fold <= self.folds):
+            raise ValueError(f"need 3 folds or more and a fold among them, got fold {self.fold} of {self.folds}")
         if not 0 < self.share < 1:
             raise ValueError(f"share lies between 0 and 1, got {self.share}")
 
@@ -175,6 +186,7 @@ class Recipe:
     signing: SigningConfig = field(default_factory=SigningConfig)
     gesture: GestureConfig | None = None
     actions: ActionsConfig | None = None
+    frames: FramesConfig | None = None
 
     def __post_init__(self) -> None:
         task = find_task(self.task)
@@ -187,6 +199,17 @@ class Recipe:
         check(self.network.name, self.signers)
         if not isinstance(getattr(self, self.task), task.config_type):
             raise ConfigError(f"the task {self.task} needs a section [{self.task}]")
+        if self.data.clips and self.task != "frames":
+            raise ConfigError(f"data.clips are for the task frames, not for {self.task}")
+        if self.by_frame and not issubclass(NETWORKS[self.network.name][1], Continual):
+            raise ConfigError(f"frames.every is for continual networks, {self.network.name} is none")
+        if self.by_frame and self.signers.on:
+            raise ConfigError("[signers] is for windows, not for frames.every")
+
+    @property
+    def by_frame(self) -> bool:
+        """Does the network learn from a label for every frame?"""
+        return self.task == "frames" and self.frames is not None and self.frames.every
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for a checkpoint; `from_dict` reads it back."""
@@ -198,6 +221,11 @@ def from_dict(raw: dict[str, Any], overrides: tuple[str, ...] = ()) -> Recipe:
 
     Raises ConfigError, which names the key.
     """
+    return build(Recipe, put_over(raw, overrides))
+
+
+def put_over(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Plain values with "section.key=value" put over them. Raises ConfigError for what is not of this form."""
     raw = copy.deepcopy(raw)
     for override in overrides:
         name, equals, value = override.partition("=")
@@ -210,7 +238,7 @@ def from_dict(raw: dict[str, Any], overrides: tuple[str, ...] = ()) -> Recipe:
             if not isinstance(place, dict):
                 raise ConfigError(f"{name}: {section} is no section")
         place[key] = _value(value.strip())
-    return _build(Recipe, raw, "")
+    return raw
 
 
 def load(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
@@ -238,7 +266,11 @@ def _value(text: str) -> Any:
         return text
 
 
-def _build(kind: type[Any], raw: Any, where: str) -> Any:
+def build(kind: type[Any], raw: Any, where: str = "") -> Any:
+    """A dataclass from plain values, its fields converted and checked by their types. Raises ConfigError.
+
+    where: of its keys, in errors: "" or "section.".
+    """
     if not isinstance(raw, dict):
         raise ConfigError(f"{where or 'the recipe'} must be a table of keys, got {raw!r}")
     hints = typing.get_type_hints(kind)
@@ -259,7 +291,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             return None
         hint = next(kind for kind in typing.get_args(hint) if kind is not types.NoneType)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return _build(hint, value, f"{where}.")
+        return build(hint, value, f"{where}.")
     origin = typing.get_origin(hint)
     if origin is tuple and isinstance(value, list | tuple):
         return tuple(_convert(typing.get_args(hint)[0], item, where) for item in value)

@@ -69,26 +69,61 @@ class Row:
 
 
 def of_runs(runs: Sequence[Path]) -> tuple[Side, Side]:
-    """What finished runs say of their validation and their test samples.
+    """What finished runs say of their validation and their test samples; see Answers."""
+    return Answers().of_runs(runs)
 
-    A run that was trained again on the validation persons too (`split.refit`) answers validation samples by the weights
-    that it had before, which a fit keeps beside the others. Raises EnsembleError for a run that has not kept them, and
-    for runs whose samples or labels differ.
-    """
-    benches: list[tuple[str, Bench]] = []
-    validation: list[tuple[Scores, Windows]] = []
-    test: list[tuple[Scores, Windows]] = []
-    labels: tuple[str, ...] = ()
-    for run in runs:
-        saved = checkpoint.load(run)
-        if labels and saved.manifest.labels != labels:
-            raise EnsembleError(f"{run} answers {', '.join(saved.manifest.labels)}, {runs[0]} {', '.join(labels)}")
-        labels = saved.manifest.labels
-        bench = _bench(saved, benches)
-        mean = isinstance(bench.task, Actions)
-        validation.append(_answers(of_network(_before_refit(saved, run).network()), bench.validation, mean))
-        test.append(_answers(of_network(saved.network()), bench.test, mean))
-    return _side(runs, "validation", validation), _side(runs, "test", test)
+
+class Answers:
+    """What finished runs say. Runs of the same samples read them once, and no run is asked twice."""
+
+    def __init__(self) -> None:
+        self._benches: dict[str, Bench] = {}
+        self._runs: dict[Path, _Run] = {}
+
+    def of_runs(self, runs: Sequence[Path]) -> tuple[Side, Side]:
+        """Answers to validation and to test samples.
+
+        A run that was trained again on the validation persons too (`split.refit`) answers validation samples by the
+        weights that it had before, which a fit keeps beside the others. Raises EnsembleError for a run that has not
+        kept them, and for runs whose samples or labels differ.
+        """
+        found = []
+        for run in runs:
+            found.append(self._run(run))
+            if found[-1].labels != found[0].labels:
+                ours, first = (", ".join(one.labels) for one in (found[-1], found[0]))
+                raise EnsembleError(f"{run} answers {ours}, {runs[0]} {first}")
+        validation = _side(runs, "validation", [one.validation for one in found])
+        return validation, _side(runs, "test", [one.test for one in found])
+
+    def _run(self, run: Path) -> _Run:
+        if run not in self._runs:
+            saved = checkpoint.load(run)
+            bench = self._bench(saved)
+            mean = isinstance(bench.task, Actions)
+            before, after = _before_refit(saved, run).network(), saved.network()
+            self._runs[run] = _Run(
+                saved.manifest.labels,
+                _answers(of_network(before), bench.validation, mean),
+                _answers(of_network(after), bench.test, mean),
+            )
+        return self._runs[run]
+
+    def _bench(self, saved: Checkpoint) -> Bench:
+        raw, task = saved.recipe, saved.recipe["task"]
+        key = json.dumps([task, raw["data"], raw["split"], raw["window"], raw[task], saved.layout.name], sort_keys=True)
+        if key not in self._benches:
+            self._benches[key] = make_bench(config.from_dict(raw))
+        return self._benches[key]
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """Answers of one run, and what they are to."""
+
+    labels: tuple[str, ...]
+    validation: tuple[Scores, Windows]
+    test: tuple[Scores, Windows]
 
 
 def _before_refit(saved: Checkpoint, run: Path) -> Checkpoint:
@@ -101,17 +136,6 @@ def _before_refit(saved: Checkpoint, run: Path) -> Checkpoint:
             f"({SELECTED}), so it cannot say what weights are good; fit it again, or with --set split.refit=false"
         )
     return dataclasses.replace(saved, weights=torch.load(kept, map_location="cpu", weights_only=True))
-
-
-def _bench(saved: Checkpoint, made: list[tuple[str, Bench]]) -> Bench:
-    """Runs of the same samples read them once."""
-    raw, task = saved.recipe, saved.recipe["task"]
-    key = json.dumps([task, raw["data"], raw["split"], raw["window"], raw[task], saved.layout.name], sort_keys=True)
-    for known, bench in made:
-        if known == key:
-            return bench
-    made.append((key, make_bench(config.from_dict(raw))))
-    return made[-1][1]
 
 
 def _answers(predict: Predict, windows: Windows, mean: bool) -> tuple[Scores, Windows]:

@@ -7,10 +7,13 @@ import copy
 import csv
 import itertools
 import json
+import multiprocessing
 import re
 import tomllib
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +65,7 @@ def every(ranges: Sequence[str]) -> list[Variation]:
     return [
         Variation(
             ",".join(f"{key.rpartition('.')[2]}={_plain(value)}" for key, value in chosen),
-            _merged(*(_nested(key, value) for key, value in chosen)),
+            merged(*(_nested(key, value) for key, value in chosen)),
         )
         for chosen in itertools.product(*axes)
     ]
@@ -85,13 +88,13 @@ def _nested(key: str, value: Any) -> dict[str, Any]:
     return value
 
 
-def _merged(*tables: dict[str, Any]) -> dict[str, Any]:
+def merged(*tables: dict[str, Any]) -> dict[str, Any]:
     """Later tables over earlier ones, key by key all the way down."""
     into: dict[str, Any] = {}
     for table in tables:
         for key, value in table.items():
             both = isinstance(value, dict) and isinstance(into.get(key), dict)
-            into[key] = _merged(into[key], value) if both else copy.deepcopy(value)
+            into[key] = merged(into[key], value) if both else copy.deepcopy(value)
     return into
 
 
@@ -102,47 +105,116 @@ def sweep(
     report: Report = lambda line: None,
     overrides: tuple[str, ...] = (),
     figures: Sequence[str] = (),
+    jobs: int = 1,
 ) -> list[Outcome]:
     """Fit every variation into OUT/NAME, and keep OUT/table.md and OUT/table.csv up to date.
 
     recipe: plain values. overrides: "section.key=value", put over the recipe and below the variation. figures: columns
-    of table.md (default: those with an interval); table.csv has all. One that is finished is not fitted again, one that
-    was killed goes on, one that fails leaves the others alone. Raises ConfigError where two share a name.
+    of table.md (default: those with an interval); table.csv has all. jobs: fits side by side, each in a process of its
+    own where there are several; what a fit comes to does not depend on it. One that is finished is not fitted again,
+    one that was killed goes on, one that fails leaves the others alone. Raises ConfigError where two share a name.
     """
-    folders = [re.sub(r"[^\w.=,+-]+", "-", variation.name) for variation in variations]
-    if not variations or len(set(folders)) < len(folders):
-        raise ConfigError(f"need variations with names of their own, got {', '.join(folders) or 'none'}")
+    runs = [folder(out, variation) for variation in variations]
+    if not variations or len(set(runs)) < len(runs):
+        names = ", ".join(variation.name for variation in variations)
+        raise ConfigError(f"need variations with names of their own, got {names or 'none'}")
     base = config.from_dict(recipe, overrides).to_dict()
-    outcomes: list[Outcome] = []
-    for i, (variation, folder) in enumerate(zip(variations, folders, strict=True)):
-        report(f"variation {i + 1}/{len(variations)}: {variation.name}")
+    done: dict[int, Outcome] = {}
+
+    def one(i: int) -> None:
+        variation = variations[i]
+        tell = report if jobs == 1 else lambda line: report(f"{variation.name}: {line}")
+        tell(f"variation {i + 1}/{len(variations)}: {variation.name}")
         try:
-            outcomes.append(_one(variation, _varied(base, variation), out / folder, report))
+            done[i] = (_one if jobs == 1 else _apart)(variation, vary(base, variation), runs[i], tell)
         except Exception as error:  # whatever it is, the others are not lost
-            outcomes.append(Outcome(variation.name, error=f"{type(error).__name__}: {error}"))
-            report(f"failed: {outcomes[-1].error}")
+            done[i] = Outcome(variation.name, error=f"{type(error).__name__}: {error}")
+            tell(f"failed: {done[i].error}")
+
+    def written() -> list[Outcome]:
+        outcomes = [done[i] for i in sorted(done)]
         _write(out, outcomes, figures)
-    return outcomes
+        return outcomes
+
+    if jobs == 1:
+        for i in range(len(variations)):
+            one(i)
+            written()
+    else:
+        with ThreadPoolExecutor(jobs) as pool:  # each thread waits for the process of its fit
+            try:
+                for _ in as_completed([pool.submit(one, i) for i in range(len(variations))]):
+                    written()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+    return written()
 
 
-def _varied(base: dict[str, Any], variation: Variation) -> config.Recipe:
-    """The recipe of a variation; another network does not take over the options of the recipe's."""
+def folder(out: Path, variation: Variation) -> Path:
+    """Of the run of a variation."""
+    return out / re.sub(r"[^\w.=,+-]+", "-", variation.name)
+
+
+def vary(base: dict[str, Any], variation: Variation) -> config.Recipe:
+    """The recipe of a variation; another network does not take over the options of the recipe's. Raises ConfigError.
+
+    base: plain values of a whole recipe (Recipe.to_dict).
+    """
     network = base["network"]
-    if _merged(network, variation.values.get("network", {}))["name"] != network["name"]:
+    if merged(network, variation.values.get("network", {}))["name"] != network["name"]:
         base = base | {"network": network | {"options": {}}}
-    return config.from_dict(_merged(base, variation.values))
+    return config.from_dict(merged(base, variation.values))
+
+
+def finished(variation: Variation, recipe: config.Recipe, run: Path) -> Outcome | None:
+    """What a finished run came to; None where there is none. Raises ConfigError for one of another recipe."""
+    if not (run / checkpoint.FILE).is_file():
+        return None
+    saved = checkpoint.load(run)
+    if config.from_dict(saved.recipe) != recipe:
+        raise ConfigError(f"{run} holds a fit of another recipe; take another folder (--out)")
+    return Outcome(variation.name, dict(saved.manifest.metrics), _parameters(saved), _seconds(run))
 
 
 def _one(variation: Variation, recipe: config.Recipe, run: Path, report: Report) -> Outcome:
-    if (run / checkpoint.FILE).is_file():
-        saved = checkpoint.load(run)
-        if config.from_dict(saved.recipe) != recipe:
-            raise ConfigError(f"{run} holds a fit of another recipe; take another folder (--out)")
+    outcome = finished(variation, recipe, run)
+    if outcome is not None:
         report(f"finished already: {run / checkpoint.FILE}")
     else:
         saved = trainer.fit(recipe, report, run=run, resume=True)
-    (run / "metrics.json").write_text(json.dumps(saved.manifest.metrics, indent=1) + "\n")
-    return Outcome(variation.name, dict(saved.manifest.metrics), _parameters(saved), _seconds(run))
+        outcome = Outcome(variation.name, dict(saved.manifest.metrics), _parameters(saved), _seconds(run))
+    (run / "metrics.json").write_text(json.dumps(outcome.figures, indent=1) + "\n")
+    return outcome
+
+
+def _apart(variation: Variation, recipe: config.Recipe, run: Path, report: Report) -> Outcome:
+    """The same in a process of its own, which may be killed and takes nothing with it."""
+    context = multiprocessing.get_context("spawn")  # torch's threads do not outlive a fork
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_tell, args=(theirs, variation, recipe, run), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        while not isinstance(said := ours.recv(), Outcome):
+            report(said)
+        return said
+    except EOFError:
+        process.join()
+        raise RuntimeError(f"its process ended by itself, with exit code {process.exitcode}") from None
+    finally:
+        ours.close()
+        process.join()
+
+
+def _tell(pipe: Connection, variation: Variation, recipe: config.Recipe, run: Path) -> None:
+    """Lines of the fit, then what it came to."""
+    try:
+        outcome = _one(variation, recipe, run, pipe.send)
+    except Exception as error:  # goes to the table, as in one process
+        outcome = Outcome(variation.name, error=f"{type(error).__name__}: {error}")
+        pipe.send(f"failed: {outcome.error}")
+    pipe.send(outcome)
 
 
 def _parameters(saved: Checkpoint) -> int:
@@ -197,6 +269,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--variations", type=Path, help="TOML file, one table a variation, as in configs/variations")
     parser.add_argument("--out", type=Path, help="folder of runs and tables (default: runs/NAME-sweep)")
     parser.add_argument("--figures", default="", metavar="NAME,NAME", help="columns of table.md")
+    parser.add_argument("--jobs", type=int, default=1, help="fits side by side; default: %(default)s")
 
 
 def run(options: argparse.Namespace, report: Report) -> int:
@@ -207,6 +280,6 @@ def run(options: argparse.Namespace, report: Report) -> int:
     variations = every(options.vary) if options.vary else from_file(options.variations)
     out = options.out or Path("runs") / f"{raw['name']}-sweep"
     figures = [name for name in options.figures.split(",") if name]
-    outcomes = sweep(raw, variations, out, report, figures=figures)
+    outcomes = sweep(raw, variations, out, report, figures=figures, jobs=options.jobs)
     report(f"\n{table(outcomes, figures)}\nwritten: {out / 'table.md'}, {out / 'table.csv'}")
     return int(any(outcome.error for outcome in outcomes))

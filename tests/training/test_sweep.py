@@ -48,7 +48,7 @@ def test_the_shipped_variations_are_recipes_of_their_base():
     variations = sweep.from_file(CONFIGS / "variations" / "sca-stgcn.toml")
     names = ["basic", "binary", "pseudo", "supcon", "film", "mi", "film_pseudo", "supcon_film"]
     assert [one.name for one in variations] == names
-    recipes = [config.from_dict(sweep._merged(base, one.values)) for one in variations]
+    recipes = [config.from_dict(sweep.merged(base, one.values)) for one in variations]
     assert len({repr(recipe) for recipe in recipes}) == len(names)
     by_name = dict(zip(names, recipes, strict=True))
     assert (by_name["binary"].task, by_name["basic"].task) == ("signing", "gesture")
