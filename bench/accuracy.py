@@ -147,7 +147,9 @@ def tables(study: Study, found: Measured) -> str:
         parts.append(markdown(("ensemble", "of", "equal weights", "searched weights", "weights found"), lines))
     validated, tested = found.sizes
     parts.append(
-        f"Accuracy on {tested} test samples, in brackets its bootstrap interval of 95% over their clips. Ensembles are "
+        "Nothing is finished."
+        if not tested
+        else f"Accuracy on {tested} test samples, in brackets its bootstrap interval of 95% over their clips. Ensembles are "
         f"means of probabilities; weights, epochs and thresholds are chosen on {validated} validation samples alone. "
         "Seconds are of all fits of the row, one thread each."
     )

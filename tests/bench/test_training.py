@@ -35,7 +35,8 @@ def command(study, out, *more):
 
 def cells(text, name):
     """The cells of the first row of a table that begins with this name."""
-    return [cell.strip() for cell in re.search(rf"^\| {re.escape(name)} .*$", text, re.M)[0].split("|")[1:-1]]
+    row = next(line for line in text.splitlines() if re.match(rf"\| {re.escape(name)} ", line))
+    return [cell.strip() for cell in row.split("|")[1:-1]]
 
 
 @pytest.fixture(scope="module")
