@@ -178,10 +178,7 @@ class CoSTGCN(STGCN, Continual):
         return (said[:, 0] if said.shape[1] else None), state
 
     def predictions(self, landmarks: Tensor) -> Tensor:
-        """(B, T, V, 3) or (B, M, T, V, 3) -> all that a stream of these frames is told: logits (B, N, labels).
-
-        The first is of the frame with index `delay`; there is one every `stride` frames, and none in a shorter clip.
-        """
+        """See Continual; (B, M, T, V, 3) of several persons too. None in a clip of `delay` frames or fewer."""
         return self.advance(landmarks, self.start(landmarks.shape[0]))[0]  # (B, N, labels)
 
     def classify(self, features: Tensor) -> Tensor:

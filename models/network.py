@@ -61,6 +61,17 @@ class Continual(Network, ABC):
     def step(self, frame: Tensor, state: State) -> tuple[Tensor | None, State]:
         """One frame (B, V, 3) -> logits (B, labels), or None where no prediction is due; and the next state."""
 
+    @abstractmethod
+    def predictions(self, landmarks: Tensor) -> Tensor:
+        """(B, T, V, 3) -> all that a stream of these frames is told: logits (B, N, labels), as N steps would say.
+
+        All at once, for training on whole streams. Which frames they are told with: `told_at`.
+        """
+
+    def told_at(self, frames: int) -> range:
+        """The N frames, of a stream's first T, that bring a prediction."""
+        return range(self.delay, frames, self.stride)
+
     def exact(self, state: State) -> bool:
         """Has the stream lasted long enough that its predictions are a clip's?"""
         return state.frames >= self.receptive_field

@@ -210,6 +210,10 @@ class SigningLSTM(Continual):
         """(B, C, T, P) -> (B, labels) of the last frame, before softmax."""
         return self.head(self._remember(features, None)[0][:, -1])  # (B, labels)
 
+    def predictions(self, landmarks: Tensor) -> Tensor:
+        """See Continual; also of a network that looks ahead, which no stream can follow."""
+        return self.classify_frames(self.features(landmarks))  # (B, T, labels)
+
     def classify_frames(self, features: Tensor) -> Tensor:
         """(B, C, T, P) -> (B, T, labels) of every frame, before softmax."""
         return self.head(self._remember(features, None)[0])  # (B, T, labels)

@@ -100,14 +100,20 @@ def resample(xyz: Points, positions: NDArray[np.floating]) -> Points:
 
 def retime(xyz: Points, augment: Augment, random: Random) -> Points:
     """At another tempo, changing on the way; (T', V, 3) with T' about T / tempo."""
+    return resample(xyz, moments(len(xyz), augment, random))
+
+
+def moments(length: int, augment: Augment, random: Random) -> NDArray[np.float64]:
+    """Where each frame of a clip of `length` frames is taken from at another tempo: (T',) positions that rise from its
+    first frame to its last. What is known of a frame moves with it by these."""
     rate = np.exp(random.uniform(np.log(augment.rate_low), np.log(augment.rate_high)))
-    frames = max(2, round((len(xyz) - 1) / rate) + 1)
+    frames = max(2, round((length - 1) / rate) + 1)
     even = np.linspace(0, 1, frames)
     swing = augment.wobble * random.uniform(-1, 1) * np.sin(2 * np.pi * (even + random.uniform())) / (2 * np.pi)
-    moments = even + swing - swing[0] * (1 - even) - swing[-1] * even
+    shares = even + swing - swing[0] * (1 - even) - swing[-1] * even
     if augment.warp:
-        moments = _warped(moments, augment.warp, random)
-    return resample(xyz, moments * (len(xyz) - 1))
+        shares = _warped(shares, augment.warp, random)
+    return shares * (length - 1)
 
 
 def _warped(moments: NDArray[np.float64], warp: float, random: Random, parts: int = 6) -> NDArray[np.float64]:

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from landmarks import find_layout
-from models import NETWORKS
+from models import NETWORKS, Continual
 from training.augment import Augment
 from training.losses import LossConfig
 from training.objective import Signers, check
 from training.optimise import Optimise
 from training.tasks import find_task
 from training.tasks.actions import ActionsConfig
+from training.tasks.frames import FramesConfig
 from training.tasks.gesture import GestureConfig
 from training.tasks.signing import SigningConfig
 
@@ -30,9 +31,11 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True)
 class Data:
-    """folder: holds one folder a set. sets: names in training.datasets."""
+    """folder: holds one folder a set. sets: names in training.datasets, of clips, or of streams where the task is
+    about frames. clips: sets of single clips that such a task trains on too; nobody is tested on them."""
 
     sets: tuple[str, ...]
+    clips: tuple[str, ...] = ()
     folder: str = "../shared/data"
 
 
@@ -42,6 +45,8 @@ class Persons:
 
     refit: train once more on the validation persons too, for as long, once the thresholds stand.
     protocol: a published one instead (training.splits.OFFICIAL), with `share` of its train side for validation.
+    folds: number of parts for cross-validation instead (training.splits.by_fold); the `fold`-th of them, from 1 on, is
+        the test, the next one the validation. over: what is dealt to the parts, each whole.
     """
 
     validation: tuple[int, ...] = ()
@@ -49,10 +54,15 @@ class Persons:
     refit: bool = True
     protocol: str = ""
     share: float = 0.1
+    folds: int = 0
+    fold: int = 1
+    over: Literal["take", "person"] = "take"
 
     def __post_init__(self) -> None:
-        if bool(self.protocol) == bool(self.validation and self.test):
-            raise ValueError("a split names its validation and test persons, or a protocol, and not both")
+        if bool(self.protocol) + bool(self.validation and self.test) + bool(self.folds) != 1:
+            raise ValueError("a split names its validation and test persons, or a protocol, or folds, and only one")
+        if self.folds and not (self.folds >= 3 and 1 <= self.fold <= self.folds):
+            raise ValueError(f"need 3 folds or more and a fold among them, got fold {self.fold} of {self.folds}")
         if not 0 < self.share < 1:
             raise ValueError(f"share lies between 0 and 1, got {self.share}")
 
@@ -176,6 +186,7 @@ class Recipe:
     signing: SigningConfig = field(default_factory=SigningConfig)
     gesture: GestureConfig | None = None
     actions: ActionsConfig | None = None
+    frames: FramesConfig | None = None
 
     def __post_init__(self) -> None:
         task = find_task(self.task)
@@ -188,6 +199,17 @@ class Recipe:
         check(self.network.name, self.signers)
         if not isinstance(getattr(self, self.task), task.config_type):
             raise ConfigError(f"the task {self.task} needs a section [{self.task}]")
+        if self.data.clips and self.task != "frames":
+            raise ConfigError(f"data.clips are for the task frames, not for {self.task}")
+        if self.by_frame and not issubclass(NETWORKS[self.network.name][1], Continual):
+            raise ConfigError(f"frames.every is for continual networks, {self.network.name} is none")
+        if self.by_frame and self.signers.on:
+            raise ConfigError("[signers] is for windows, not for frames.every")
+
+    @property
+    def by_frame(self) -> bool:
+        """Does the network learn from a label for every frame?"""
+        return self.task == "frames" and self.frames is not None and self.frames.every
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for a checkpoint; `from_dict` reads it back."""

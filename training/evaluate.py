@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +15,15 @@ from torch import nn
 
 from landmarks import Manifest, ManifestError, find_layout
 from landmarks.manifest import METADATA_KEY
+from models import Continual
 from training import datasets, metrics
-from training.config import Recipe
+from training.clip import Clip
+from training.config import Persons, Recipe
 from training.motion import wrist_energy
-from training.splits import Split, by_person, official
-from training.tasks import Actions, Gesture, Signing, find_task
+from training.splits import Split, by_fold, by_person, official
+from training.stream import whole
+from training.tasks import Actions, AnyTask, Frames, Gesture, Signing, find_task
+from training.tasks.task import labelled
 from training.windows import Windows
 
 Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -34,12 +38,12 @@ class Bench:
     """
 
     split: Split
-    task: Signing | Gesture | Actions
+    task: AnyTask
     validation: Windows
     test: Windows
 
 
-def make_task(recipe: Recipe) -> Signing | Gesture | Actions:
+def make_task(recipe: Recipe) -> AnyTask:
     """The recipe's task, ready to draw and cut windows."""
     window = recipe.window
     config = getattr(recipe, recipe.task)
@@ -48,17 +52,29 @@ def make_task(recipe: Recipe) -> Signing | Gesture | Actions:
 
 def make_bench(recipe: Recipe) -> Bench:
     """Read the data, split it, cut the windows. Raises what those raise."""
-    clips = datasets.load(Path(recipe.data.folder), recipe.data.sets)
-    task = make_task(recipe)
-    clips = [clip for clip in clips if task.truth(clip) is not None]
-    sides = recipe.split
-    split = (
-        official(sides.protocol, clips, sides.share)
-        if sides.protocol
-        else by_person(clips, validation=sides.validation, test=sides.test)
-    )
-    stride = recipe.window.stride
+    task, stride = make_task(recipe), recipe.window.stride
+    split = _split(recipe.split, _recordings(recipe, task))
+    if isinstance(task, Frames):
+        singles = datasets.load(Path(recipe.data.folder), recipe.data.clips)
+        shown = tuple(whole(clip) for clip, _ in labelled(task, singles))
+        split = replace(split, train=(*split.train, *shown))
     return Bench(split, task, task.windows(split.validation, stride), task.windows(split.test, stride))
+
+
+def _recordings(recipe: Recipe, task: AnyTask) -> Sequence[Clip]:
+    """All that the sides are made of."""
+    folder, sets = Path(recipe.data.folder), recipe.data.sets
+    if isinstance(task, Frames):
+        return datasets.load_streams(folder, sets)
+    return [clip for clip, _ in labelled(task, datasets.load(folder, sets))]
+
+
+def _split(sides: Persons, clips: Sequence[Clip]) -> Split:
+    if sides.protocol:
+        return official(sides.protocol, clips, sides.share)
+    if sides.folds:
+        return by_fold(clips, sides.fold, sides.folds, sides.over)
+    return by_person(clips, validation=sides.validation, test=sides.test)
 
 
 def of_network(network: nn.Module, batch: int = 256) -> Predict:
@@ -115,6 +131,8 @@ def measure(predict: Predict, bench: Bench, threshold: float) -> dict[str, float
         return _signing(predict, bench, bench.task, threshold)
     if isinstance(bench.task, Actions):
         return _actions(predict, bench)
+    if isinstance(bench.task, Frames):
+        return _frames(predict, bench, bench.task, threshold)
     return _gesture(predict, bench, bench.task, threshold)
 
 
@@ -163,6 +181,52 @@ def _signing(predict: Predict, bench: Bench, task: Signing, threshold: float) ->
     for name, (low, high) in spread.items():
         figures[f"{name}_hands_visible_low"], figures[f"{name}_hands_visible_high"] = low, high
     return figures
+
+
+def _frames(predict: Predict, bench: Bench, task: Frames, threshold: float) -> dict[str, float]:
+    """Each window is the frame that it speaks of."""
+    test, none = bench.test, task.labels.index(task.background)
+    probabilities = predict(test.landmarks)
+    figures = {"frames": float(len(test)), **metrics.multiclass(probabilities, test.truth)}
+    figures |= _spread(probabilities.argmax(axis=1), test.truth, test.take)
+    loudest, events = np.delete(probabilities, none, axis=1), test.truth != none
+    fires, named = loudest.max(axis=1) >= threshold, np.delete(np.arange(len(task.labels)), none)
+    right = named[loudest.argmax(axis=1)] == test.truth
+    figures["found_share"] = float((fires & right)[events].mean()) if events.any() else 0.0
+    figures["false_share"] = float(fires[~events].mean()) if not events.all() else 0.0
+    return figures
+
+
+def _spread(said: NDArray[np.intp], truth: NDArray[np.intp], takes: NDArray[np.str_]) -> dict[str, float]:
+    """Intervals of frame accuracy and macro F1 over streams."""
+
+    def measured(at: NDArray[np.intp]) -> dict[str, float]:
+        return {"accuracy": float((said[at] == truth[at]).mean()), "f1_macro": metrics.f1_macro(said[at], truth[at])}
+
+    found = {}
+    for name, (low, high) in metrics.intervals(measured, takes).items():
+        found[f"{name}_low"], found[f"{name}_high"] = low, high
+    return found
+
+
+def streamed(network: Continual, task: Frames, streams: Sequence[Clip]) -> dict[str, float]:
+    """What a continual network says of streams from their first frame to their last, as no window of theirs does:
+    accuracy and macro F1 of the frames that it speaks of, with their intervals over streams."""
+    said, truths, takes = [], [], []
+    network.eval()
+    for stream in streams:
+        points, truth = task.line(stream, ignoring=False)
+        at = np.array([frame for frame in network.told_at(len(points)) if frame >= task.behind], dtype=np.intp)
+        with torch.inference_mode():
+            logits = network.predictions(torch.from_numpy(points)[None])[0]  # (N, labels)
+        chosen = logits.argmax(dim=1).numpy()
+        said.append(chosen[len(chosen) - len(at) :])
+        truths.append(truth[at - task.behind])
+        takes.append(np.full(len(at), stream.take))
+    said, truth, take = np.concatenate(said), np.concatenate(truths), np.concatenate(takes)
+    figures = {"frames": float(len(said)), "accuracy": float((said == truth).mean())}
+    figures |= {"f1_macro": metrics.f1_macro(said, truth)} | _spread(said, truth, take)
+    return {f"stream_{name}": value for name, value in figures.items()}
 
 
 def _gesture(predict: Predict, bench: Bench, task: Gesture, threshold: float) -> dict[str, float]:

@@ -22,7 +22,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from models import Network
+from models import Continual, Network
 from training.config import Fit
 from training.log import Log
 from training.objective import Objective
@@ -54,7 +54,8 @@ class Loop:
 
     sampler: draws training windows. loss: logits (B, labels) and truth (B,) -> a number. state: the file to go on from
     and to write after every epoch; none keeps nothing. stage: names the fit in logs. objective: what is added to the
-    loss, for a network that describes its input.
+    loss, for a network that describes its input. by_frame: the network is continual, the truth of a window (T,), and
+    the loss one of (B, N, labels) and (B, N).
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Loop:
         loss: nn.Module,
         *,
         objective: Objective | None = None,
+        by_frame: bool = False,
         validate: Validate | None = None,
         state: Path | None = None,
         log: Log | None = None,
@@ -95,7 +97,8 @@ class Loop:
         self._mean = Mean(self._fabric.to_device(self.network), config.ema) if config.ema else None
         optimiser = make_optimiser(self.network, config)
         self._schedule = make_schedule(optimiser, config, math.ceil(self._steps / config.accumulate) * config.epochs)
-        self._forward = "logits" if objective is None else "describe"
+        self._by_frame = by_frame
+        self._forward = "predictions" if by_frame else "logits" if objective is None else "describe"
         if config.compile:
             setattr(self.network, self._forward, torch.compile(getattr(self.network, self._forward)))
         self._model, self._optimiser = self._fabric.setup(cast("nn.Module", self.network), optimiser)
@@ -129,7 +132,7 @@ class Loop:
             for group in self._optimiser.param_groups:
                 group["lr"] = rate
             windows, truth, signers = self._batch()
-            _, loss, _ = self._losses(windows, truth, signers)
+            _, loss, _ = self._losses(windows, self._due(truth), signers)
             tried.append((rate, loss.item()))
             if not math.isfinite(tried[-1][1]) or tried[-1][1] > 4 * min(value for _, value in tried):
                 break
@@ -152,33 +155,41 @@ class Loop:
         for step in steps:
             started = time.perf_counter()
             windows, truth, signers = self._batch()
+            truth = self._due(truth)  # (B,), or (B, N) of frames
             drawing_s += time.perf_counter() - started
             due = (step + 1) % self.config.accumulate == 0 or step + 1 == self._steps
             with self._fabric.no_backward_sync(self._model, enabled=not due):
-                logits, loss, told = self._losses(windows, truth, signers)  # (B, labels)
+                logits, loss, told = self._losses(windows, truth, signers)  # (B, labels), or (B, N, labels)
                 self._fabric.backward(loss / self.config.accumulate if self.config.accumulate > 1 else loss)
             if due:
                 self._step()
             losses += loss.item()
             for name, value in told.items():
                 parts[name] = parts.get(name, 0.0) + value / self._steps
-            hits += int((logits.argmax(dim=1) == truth).sum())
-            seen += len(truth)
-        row = {"loss": losses / self._steps, "accuracy": hits / seen, "rate": self._schedule.get_last_lr()[0]} | parts
+            hits += int((logits.argmax(dim=-1) == truth).sum())
+            seen += int((truth >= 0).sum())
+        row = {
+            "loss": losses / self._steps,
+            "accuracy": hits / max(1, seen),
+            "rate": self._schedule.get_last_lr()[0],
+        } | parts
         took_s = time.perf_counter() - began
         if self._validate is not None:
             measured = cast("Network", self._mean.network if self._mean else self.network)
             row |= {f"validation_{name}": value for name, value in self._validate(measured.eval()).items()}
         return row | {
             "seconds": took_s,
-            "windows_per_s": seen * self._fabric.world_size / took_s,
+            "windows_per_s": self._steps * self._share * self._fabric.world_size / took_s,
             "drawing_s": drawing_s,
         }
 
     def _losses(self, windows: Tensor, truth: Tensor, signers: Tensor) -> tuple[Tensor, Tensor, dict[str, float]]:
-        """(B, T, V, 3), (B,), (B,) -> logits (B, labels), the loss, and the parts that the objective added to it."""
+        """(B, T, V, 3), (B,), (B,) -> logits (B, labels), the loss, and the parts that the objective added to it.
+
+        By frame: truth (B, N), logits (B, N, labels).
+        """
         if self._objective is None:
-            logits = self._model.logits(windows)  # (B, labels)
+            logits = getattr(self._model, self._forward)(windows)  # (B, labels)
             return logits, self._loss(logits, truth), {}
         described = self._model.describe(self.network.features(windows))
         nobody = windows.isnan().flatten(1).all(dim=1)  # (B,)
@@ -186,10 +197,17 @@ class Loop:
         loss = self._loss(described.logits, truth)
         return described.logits, loss + added, {"label_loss": loss.item(), **told}
 
+    def _due(self, truth: Tensor) -> Tensor:
+        """By frame, (B, T) -> (B, N) of the frames that bring a prediction."""
+        if not self._by_frame:
+            return truth
+        due = list(cast("Continual", self.network).told_at(truth.shape[1]))
+        return truth[:, due]  # (B, N)
+
     def _batch(self) -> tuple[Tensor, Tensor, Tensor]:
         drawn = [self._sampler.draw(self._random) for _ in range(self._share)]
         windows, truth, signers = zip(*drawn, strict=True)
-        batch = torch.from_numpy(np.stack(windows)), torch.tensor(truth), torch.tensor(signers)
+        batch = torch.from_numpy(np.stack(windows)), torch.from_numpy(np.stack(truth)), torch.tensor(signers)
         return self._fabric.to_device(batch)  # (B, T, V, 3), (B,), (B,)
 
     def _step(self) -> None:

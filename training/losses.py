@@ -27,6 +27,7 @@ class LossConfig:
         (Cui et al. 2019).
     beta: of the effective number of samples; 0 weighs all labels the same, towards 1 as `inverse` does.
     gamma: how far a focal loss turns away from what is already right; 0 is not at all.
+    dice: weight of the overlap with each label (Dice), added to the loss of the labels; 0 adds nothing.
     """
 
     name: Literal["cross_entropy", "focal", "class_balanced_focal"] = "cross_entropy"
@@ -34,8 +35,11 @@ class LossConfig:
     weights: Literal["none", "inverse", "effective"] = "none"
     beta: float = 0.9999
     gamma: float = 2.0
+    dice: float = 0.0
 
     def __post_init__(self) -> None:
+        if not self.dice >= 0:
+            raise ValueError(f"dice is a weight of at least 0, got {self.dice}")
         if self.name not in ("cross_entropy", "focal", "class_balanced_focal"):
             raise ValueError(f"name is cross_entropy, focal or class_balanced_focal, got {self.name!r}")
         if self.weights not in ("none", "inverse", "effective"):
@@ -51,12 +55,18 @@ class LossConfig:
             raise ValueError("class_balanced_focal weighs by the effective number of samples, got weights = 'inverse'")
 
 
-def make(config: LossConfig, counts: ArrayLike | None = None) -> nn.Module:
+def make(config: LossConfig, counts: ArrayLike | None = None, frames: bool = False) -> nn.Module:
     """The loss as a module: (B, labels) logits and (B,) label positions -> a scalar.
 
-    counts: (labels,) clips or windows of each label in the whole training set; needed where labels are weighed.
+    counts: (labels,) clips, windows or frames of each label in the whole training set; needed where labels are weighed.
+    frames: logits are (B, T, labels), the truth (B, T) with -1 where unlabelled.
     Raises ValueError without counts that are needed, and for a label that has none.
     """
+    loss = _of_labels(config, counts)
+    return FrameLoss(loss, config.dice) if frames or config.dice else loss
+
+
+def _of_labels(config: LossConfig, counts: ArrayLike | None) -> nn.Module:
     weighing = "effective" if config.name == "class_balanced_focal" else config.weights
     weights = None
     if weighing != "none":
@@ -276,3 +286,24 @@ class Dice(nn.Module):
             return 1 - overlap[0]
         shown = there.any(dim=0)  # (L,)
         return ((1 - overlap) * shown).sum() / shown.sum().clamp(min=1)
+
+
+class FrameLoss(nn.Module):
+    """The loss of the labels over all labelled frames of a batch, with `dice` times their Dice.
+
+    A frame without a label counts nowhere, whatever is said of it, and has no gradient; nor has a batch of such, whose
+    loss is 0.
+    """
+
+    def __init__(self, labels: nn.Module, dice: float = 0.0) -> None:
+        super().__init__()
+        self.labels, self.dice, self.overlap = labels, dice, Dice()
+
+    def forward(self, logits: Tensor, truth: Tensor) -> Tensor:
+        """(..., labels), (...) with -1 where unlabelled -> scalar."""
+        known = truth >= 0  # (...)
+        logits, truth = logits[known], truth[known]  # (N, labels), (N,)
+        if not len(truth):
+            return logits.sum()
+        loss = self.labels(logits, truth)
+        return loss + self.dice * self.overlap(logits, truth) if self.dice else loss

@@ -67,6 +67,15 @@ def multiclass(probabilities: Scores, truth: Truth) -> dict[str, float]:
     }
 
 
+def f1_macro(said: Truth, truth: Truth) -> float:
+    """Mean F1 over the labels that occur in the truth. said, truth: (N,) positions."""
+    labels = int(max(said.max(), truth.max())) + 1
+    hits = np.bincount(truth[said == truth], minlength=labels)
+    shown, named = np.bincount(truth, minlength=labels), np.bincount(said, minlength=labels)
+    f1 = 2 * hits / np.maximum(shown + named, 1)
+    return float(f1[shown > 0].mean())
+
+
 def top_k(scores: Scores, truth: Truth, k: int) -> float:
     """Share of samples whose true label is among the k highest scores.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -72,6 +73,23 @@ def by_take(clips: Sequence[Clip], shares: Sequence[float] = SHARES, seed: int =
     """
     sides = cut(_takes(clips), shares, seed)
     return of_takes(clips, sides, apart=("take",), may_lack=_unwanted(shares))
+
+
+def by_fold(clips: Sequence[Clip], fold: int, folds: int, over: Literal["take", "person"] = "take") -> Split:
+    """Cross-validation: the test is part `fold` of 1 to `folds`, the validation the part after it (the first after the
+    last), all others train.
+
+    Takes, or persons, are dealt to the parts in an order that is drawn once and for all, so the test sides of all folds
+    are all clips, each once. Raises EmptySide where there are fewer than parts.
+    """
+    names = sorted({getattr(clip, over) for clip in clips})
+    order = np.random.default_rng(0).permutation(len(names))
+    part = {names[at]: i % folds for i, at in enumerate(order)}
+    sides: list[list[Clip]] = [[], [], []]
+    for clip in clips:
+        sides[{(fold - 1) % folds: 2, fold % folds: 1}.get(part[getattr(clip, over)], 0)].append(clip)
+    train, validation, test = map(tuple, sides)
+    return Split(train, validation, test, apart=("take",) if over == "take" else ("person", "take"))
 
 
 def by_view(clips: Sequence[Clip], *, train: Sequence[int], test: Sequence[int], validation: float = 0.0) -> Split:

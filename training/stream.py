@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from landmarks import LandmarkSequence
+from training.clip import Clip
 
 
 @dataclass(frozen=True)
@@ -21,14 +21,17 @@ class Event:
 
 
 @dataclass(frozen=True, eq=False)
-class Stream:
+class Stream(Clip):
     """A recording with what happens in it, in the order of starts; between events nothing that has a name.
 
-    person, take, source: as of a training.clip.Clip.
+    As a whole it shows no one thing: its label is empty.
     """
 
-    sequence: LandmarkSequence
-    events: tuple[Event, ...]
-    person: int
-    take: str
-    source: str
+    events: tuple[Event, ...] = ()
+
+
+def whole(clip: Clip) -> Stream:
+    """A clip as a stream of one event, which lasts from its first to its last frame."""
+    at_s = clip.sequence.at_s
+    event = Event(clip.label, float(at_s[0]), float(at_s[-1]))
+    return Stream(clip.sequence, "", clip.person, clip.take, clip.source, clip.view, clip.signer, (event,))

@@ -13,14 +13,14 @@ import numpy as np
 import torch
 
 from landmarks import Decoding, Layout, Manifest, find_layout
-from models import Checkpoint, Network, build
+from models import Checkpoint, Continual, Network, build
 from training import labels, losses, metrics, objective
 from training.clip import Clip
 from training.config import Recipe
-from training.evaluate import Bench, make_bench, measure, of_network
+from training.evaluate import Bench, make_bench, measure, of_network, streamed
 from training.log import Log
 from training.loop import Loop, StateError, Validate
-from training.tasks import Signing
+from training.tasks import Frames, Signing
 from training.tasks.signing import SIGNING
 from training.tasks.task import Task
 from training.windows import Windows
@@ -63,6 +63,8 @@ def fit(
         network = train(recipe, bench.task, everybody, report, run=run, log=log, stage="refit")
     log.close()
     figures = measure(of_network(network), bench, decoding.start_above)
+    if isinstance(network, Continual) and isinstance(bench.task, Frames):
+        figures |= streamed(network, bench.task, split.test)
     head = {"signers": cast("objective.Describes", network).config.signers} if recipe.signers.adversary else {}
     saved = Checkpoint(
         manifest=_manifest(recipe, bench.task, decoding, figures),
@@ -147,14 +149,13 @@ def make_loop(
     if recipe.signers.on:
         example = torch.zeros(1, window.frames, len(layout), 3)  # (1, T, V, 3)
         added = objective.Objective(network, recipe.signers, signers, example)
-    shown = [truth for clip in clips if (truth := task.truth(clip)) is not None]
-    counts = np.bincount(shown, minlength=len(task.labels))
     return Loop(
         network,
         task.sampler(named, recipe.augment),
         recipe.fit,
-        losses.make(recipe.loss, counts),
+        losses.make(recipe.loss, task.counts(clips), frames=recipe.by_frame),
         objective=added,
+        by_frame=recipe.by_frame,
         validate=validate,
         state=state,
         log=log,

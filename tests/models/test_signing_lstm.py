@@ -83,7 +83,8 @@ def test_depth_counts_only_where_asked():
 def test_a_stream_is_answered_like_the_clip_up_to_its_frame(layout, options, seed, missing):
     network, xyz = made(layout, **options), moving(layout, seed=seed, missing=missing)
     with torch.inference_mode():
-        every = network.classify_frames(network.features(xyz))  # (B, T, labels)
+        every = network.predictions(xyz)  # (B, T, labels)
+        assert list(network.told_at(xyz.shape[1])) == list(range(xyz.shape[1]))
         state = network.start(len(xyz))
         for t in range(xyz.shape[1]):
             said, state = network.step(xyz[:, t], state)

@@ -271,6 +271,29 @@ def test_dice_takes_labels_together_and_skips_unlabelled_frames():
     assert Dice()(logits, torch.full_like(truth, -1)) == 0
 
 
+@pytest.mark.parametrize("dice", [0.0, 0.7])
+@pytest.mark.parametrize("config", [{"smoothing": 0.1}, {"name": "focal", "weights": "inverse"}])
+def test_frames_without_a_label_count_nowhere(config, dice):
+    loss = losses.make(losses.LossConfig(dice=dice, **config), [4, 2, 2], frames=True)
+    logits, truth = torch.randn(2, 4, 3), torch.tensor([[0, 2, -1, 0], [-1, -1, 1, 2]])
+    logits[1, 0] = torch.nan
+    logits.requires_grad_()
+    found = loss(logits, truth)
+    found.backward()
+    known = truth >= 0
+    torch.testing.assert_close(found, loss(logits[known], truth[known]))
+    of_labels = losses.make(losses.LossConfig(**config), [4, 2, 2])(logits[known], truth[known])
+    torch.testing.assert_close(found - of_labels, dice * Dice()(logits[known], truth[known]), atol=1e-6, rtol=0)
+    assert logits.grad is not None
+    assert not logits.grad[~known].any()
+    assert logits.grad[known].all()
+    logits.grad = None
+    nothing = loss(logits, torch.full_like(truth, -1))
+    nothing.backward()
+    assert nothing == 0
+    assert not logits.grad.any()
+
+
 @pytest.mark.parametrize("labels", [None, (0,), (1, 2)])
 def test_dice_has_finite_gradients_at_extremes(labels):
     logits = (100 * torch.tensor([[[1.0, -1.0, 0.0], [-1.0, 1.0, 1.0]]])).requires_grad_()

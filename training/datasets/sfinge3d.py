@@ -51,7 +51,7 @@ def streams(folder: Path) -> list[Stream]:
         rows = about["events"][about["events"][:, 0] == stream][:, 1:].tolist()
         events = (Event(GESTURES[label - 1], first / FPS, last / FPS) for label, first, last in rows)
         ordered = tuple(sorted(events, key=lambda event: event.start_s))
-        found.append(Stream(sequence, ordered, 0, f"{SOURCE}/stream/{stream}", SOURCE))
+        found.append(Stream(sequence, "", 0, f"{SOURCE}/stream/{stream}", SOURCE, events=ordered))
     return found
 
 

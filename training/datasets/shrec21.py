@@ -40,5 +40,5 @@ def streams(folder: Path) -> list[Stream]:
             content = (folder / SOURCE / part / "sequences" / f"{number}.txt").read_bytes()
             ordered = tuple(sorted(events, key=lambda event: event.start_s))
             sequence = shrec.read(content, Given(fps=FPS))
-            found.append(Stream(sequence, ordered, 0, f"{SOURCE}/{part}/{number}", SOURCE))
+            found.append(Stream(sequence, "", 0, f"{SOURCE}/{part}/{number}", SOURCE, events=ordered))
     return found

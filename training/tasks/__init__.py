@@ -1,15 +1,19 @@
 """What a network is asked: which clips show it, how a training window is drawn, what is measured."""
 
 from training.tasks.actions import Actions
+from training.tasks.frames import Frames
 from training.tasks.gesture import Gesture
 from training.tasks.signing import Signing
 
-__all__ = ["TASKS", "Actions", "Gesture", "Signing", "UnknownTask", "find_task"]
+__all__ = ["TASKS", "Actions", "Frames", "Gesture", "Signing", "UnknownTask", "find_task"]
 
-TASKS: dict[str, type[Signing] | type[Gesture] | type[Actions]] = {
+AnyTask = Signing | Gesture | Actions | Frames
+
+TASKS: dict[str, type[Signing] | type[Gesture] | type[Actions] | type[Frames]] = {
     "signing": Signing,
     "gesture": Gesture,
     "actions": Actions,
+    "frames": Frames,
 }
 """Task of a manifest -> how it is trained. Each is made from its section of the recipe and the window's shape."""
 
@@ -18,7 +22,7 @@ class UnknownTask(ValueError):
     """No task of that name."""
 
 
-def find_task(name: str) -> type[Signing] | type[Gesture] | type[Actions]:
+def find_task(name: str) -> type[Signing] | type[Gesture] | type[Actions] | type[Frames]:
     """The task of that name; raises UnknownTask, which names those there are."""
     if name not in TASKS:
         raise UnknownTask(f"no task {name!r}; choose from {', '.join(sorted(TASKS))}")

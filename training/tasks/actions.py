@@ -13,7 +13,7 @@ from training import labels, sampling
 from training.augment import Augment, retime, track, view
 from training.clip import Clip
 from training.motion import hands_seen
-from training.tasks.task import Drawn, Take
+from training.tasks.task import Drawn, Take, count, labelled
 from training.windows import Labelled, Windows, stack
 
 Points = NDArray[np.float32]
@@ -54,6 +54,10 @@ class Actions:
         """Position of the clip's label, or None for another."""
         return self.labels.index(clip.label) if clip.label in self.labels else None
 
+    def counts(self, clips: Sequence[Clip]) -> NDArray[np.intp]:
+        """(labels,) clips of each label."""
+        return count(self, clips)
+
     def sampler(self, clips: Sequence[Clip], augment: Augment) -> Sampler:
         """An endless source of training windows. Raises EmptyClass for an action that no clip shows."""
         return Sampler(self, clips, augment)
@@ -61,10 +65,7 @@ class Actions:
     def windows(self, clips: Sequence[Clip], stride: int) -> Windows:
         """`draws` windows a clip, one after the other; `stride` plays no part."""
         found = []
-        for clip in clips:
-            truth = self.truth(clip)
-            if truth is None:
-                continue
+        for clip, truth in labelled(self, clips):
             points = clip.points(self.layout, self.fps)
             seen = float(hands_seen(points, self.layout).mean()) if _has_hands(self.layout) else 1.0
             chosen = [sampling.segments(len(points), self.frames)]
@@ -81,10 +82,8 @@ class Sampler:
     def __init__(self, task: Actions, clips: Sequence[Clip], augment: Augment) -> None:
         self._task, self._augment = task, augment
         self._clips: list[list[Take]] = [[] for _ in task.labels]
-        for clip in clips:
-            truth = task.truth(clip)
-            if truth is not None:
-                self._clips[truth].append(Take(clip.points(task.layout, task.fps), clip.signer))
+        for clip, truth in labelled(task, clips):
+            self._clips[truth].append(Take(clip.points(task.layout, task.fps), clip.signer))
         if missing := [action for action, takes in zip(task.labels, self._clips, strict=True) if not takes]:
             there = labels.existing((clip.label for clip in clips), missing)
             raise labels.EmptyClass(f"no training clip shows {', '.join(missing)}; {there}")

@@ -15,7 +15,7 @@ from training.augment import Augment, clip_window, retime, track, view
 from training.clip import Clip
 from training.idle import Mix
 from training.motion import hands_seen
-from training.tasks.task import Drawn, Take
+from training.tasks.task import Drawn, Take, count, labelled
 from training.windows import Labelled, Windows, stack
 
 Points = NDArray[np.float32]
@@ -77,6 +77,10 @@ class Gesture:
         word = clip.label if clip.source == self.config.source else self.config.same.get(name, self.background)
         return self.labels.index(word if word in self.config.words else self.background)
 
+    def counts(self, clips: Sequence[Clip]) -> NDArray[np.intp]:
+        """(labels,) clips of each label."""
+        return count(self, clips)
+
     def sampler(self, clips: Sequence[Clip], augment: Augment) -> Sampler:
         """An endless source of training windows."""
         return Sampler(self, clips, augment)
@@ -84,10 +88,7 @@ class Gesture:
     def windows(self, clips: Sequence[Clip], stride: int) -> Windows:
         """One window a clip, whose moment is the clip's middle; `stride` plays no part."""
         found = []
-        for clip in clips:
-            truth = self.truth(clip)
-            if truth is None:
-                continue
+        for clip, truth in labelled(self, clips):
             points = clip.points(self.layout, self.fps)
             end = min(len(points) - 1, len(points) // 2 + self.behind)
             seen = hands_seen(points, self.layout)[max(0, end + 1 - self.frames) : end + 1]
@@ -106,10 +107,7 @@ class Sampler:
         self._loose: list[Take] = []
         self._none = task.labels.index(task.background)
         held = {task.labels.index(word) for word in task.config.held}
-        for clip in clips:
-            truth = task.truth(clip)
-            if truth is None:
-                continue
+        for clip, truth in labelled(task, clips):
             take = Take(clip.points(task.layout, task.fps), clip.signer)
             if truth == self._none:
                 kind = "idle" if clip.label == task.background else f"{clip.source}/{clip.label}"

@@ -15,7 +15,7 @@ from training.augment import Augment, clip_window, retime, track, view
 from training.clip import Clip
 from training.idle import Mix
 from training.motion import hand_speed, hands_seen
-from training.tasks.task import Drawn, Take
+from training.tasks.task import Drawn, Take, count, labelled
 from training.windows import Labelled, Windows, stack
 
 Points = NDArray[np.float32]
@@ -71,6 +71,10 @@ class Signing:
             return None
         return SIGNING
 
+    def counts(self, clips: Sequence[Clip]) -> NDArray[np.intp]:
+        """(labels,) clips of each label."""
+        return count(self, clips)
+
     def sampler(self, clips: Sequence[Clip], augment: Augment) -> Sampler:
         """An endless source of training windows."""
         return Sampler(self, clips, augment)
@@ -82,10 +86,7 @@ class Signing:
         it speaks of: takes begin and end at rest.
         """
         found = []
-        for clip in clips:
-            truth = self.truth(clip)
-            if truth is None:
-                continue
+        for clip, truth in labelled(self, clips):
             points = clip.points(self.layout, self.fps)
             seen = hands_seen(points, self.layout)
             for end in range(min(self.frames, len(points)) - 1, len(points), stride):
@@ -104,10 +105,7 @@ class Sampler:
         self._task, self._augment = task, augment
         self._signs: dict[tuple[int, str], list[Take]] = defaultdict(list)
         self._idle: dict[tuple[int, bool], list[Take]] = defaultdict(list)
-        for clip in clips:
-            truth = task.truth(clip)
-            if truth is None:
-                continue
+        for clip, truth in labelled(task, clips):
             points = clip.points(task.layout, task.fps)
             if truth == SIGNING:
                 self._signs[clip.person, f"{clip.source}/{clip.label}"].append(Take(points, clip.signer))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -23,12 +23,12 @@ class Take(NamedTuple):
 class Drawn(NamedTuple):
     """A training window.
 
-    landmarks: (T, V, 3) square units, NaN where unseen. truth: its label's position. signer: the clip's; -1 where
-    unknown, or where two are in it.
+    landmarks: (T, V, 3) square units, NaN where unseen. truth: its label's position; or (T,) of each frame, -1 where
+    that counts nowhere. signer: the clip's; -1 where unknown, or where two are in it.
     """
 
     landmarks: NDArray[np.float32]
-    truth: int
+    truth: int | NDArray[np.intp]
     signer: int = -1
 
 
@@ -57,6 +57,10 @@ class Task(Protocol):
         """Position of the clip's label, or None for a clip that is left out."""
         ...
 
+    def counts(self, clips: Sequence[Clip]) -> NDArray[np.intp]:
+        """(labels,) how many clips, or frames, show each label."""
+        ...
+
     def sampler(self, clips: Sequence[Clip], augment: Augment) -> Sampler:
         """Training windows of these clips."""
         ...
@@ -64,3 +68,29 @@ class Task(Protocol):
     def windows(self, clips: Sequence[Clip], stride: int) -> Windows:
         """Fixed windows of these clips, with their truth."""
         ...
+
+
+class Labels(Protocol):
+    """What clips show as a whole."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """As of a Task."""
+        ...
+
+    def truth(self, clip: Clip) -> int | None:
+        """As of a Task."""
+        ...
+
+
+def labelled(task: Labels, clips: Sequence[Clip]) -> Iterator[tuple[Clip, int]]:
+    """Each clip that is not left out, and the position of its label."""
+    for clip in clips:
+        truth = task.truth(clip)
+        if truth is not None:
+            yield clip, truth
+
+
+def count(task: Labels, clips: Sequence[Clip]) -> NDArray[np.intp]:
+    """(labels,) clips of each label."""
+    return np.bincount([truth for _, truth in labelled(task, clips)], minlength=len(task.labels))
