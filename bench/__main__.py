@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import clips, extraction, live, networks, parity, training
+from bench import clips, extraction, live, networks, online, parity, training
 
 BENCHES = {
     "extraction": extraction,
@@ -13,6 +13,7 @@ BENCHES = {
     "live": live,
     "parity": parity,
     "networks": networks,
+    "online": online,
     "training": training,
 }
 

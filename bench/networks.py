@@ -221,7 +221,7 @@ def _engines(
     network: Network, graph: bytes, window: NDArray[np.float32], threads: int
 ) -> dict[str, Callable[[NDArray[np.float32]], Callable[[], object]]]:
     """Name -> windows -> what is to be timed."""
-    session = _session(graph, threads)
+    session = open_graph(graph, threads)
 
     def in_torch(windows: NDArray[np.float32]) -> Callable[[], object]:
         given = torch.from_numpy(windows)
@@ -242,7 +242,7 @@ def _engines(
 
             found["torch, CUDA"] = in_torch_there
         onnxruntime.preload_dlls()
-        on_cuda = _session(graph, threads, cuda=True)
+        on_cuda = open_graph(graph, threads, cuda=True)
         if on_cuda.get_providers()[0] == "CUDAExecutionProvider":
             found["onnxruntime, CUDA"] = lambda windows: lambda: on_cuda.run(None, {"landmarks": windows})
     return found
@@ -268,7 +268,7 @@ def _steps(network: Continual, window: NDArray[np.float32], threads: int) -> dic
     step, state = Step(network).eval(), network.start(1).tensors
     names = [f"state_{i}" for i in range(len(state))]
     frames = torch.from_numpy(window[0, :, None])  # (T, 1, V, 3)
-    session = _session(_step_graph(step, frames[0], state), threads)
+    session = open_graph(step_graph(step, frames[0], state), threads)
     theirs = {name: tensor.numpy() for name, tensor in zip(names, state, strict=True)}
     with torch.inference_mode():
         for frame in frames[:2]:
@@ -292,7 +292,8 @@ def _steps(network: Continual, window: NDArray[np.float32], threads: int) -> dic
     return {"torch": in_torch, "onnxruntime": in_onnxruntime}
 
 
-def _step_graph(step: Step, frame: Tensor, state: Sequence[Tensor]) -> bytes:
+def step_graph(step: Step, frame: Tensor, state: Sequence[Tensor]) -> bytes:
+    """A step as ONNX: `frame` (B, V, 3) and `state_0`.. in, `logits` (B, labels) and `next_state_0`.. out."""
     names = [f"state_{i}" for i in range(len(state))]
     with quiet():
         program = torch.onnx.export(
@@ -308,7 +309,8 @@ def _step_graph(step: Step, frame: Tensor, state: Sequence[Tensor]) -> bytes:
     return program.model_proto.SerializeToString()
 
 
-def _session(graph: bytes, threads: int, cuda: bool = False) -> onnxruntime.InferenceSession:
+def open_graph(graph: bytes, threads: int, cuda: bool = False) -> onnxruntime.InferenceSession:
+    """A graph in onnxruntime."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

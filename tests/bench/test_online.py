@@ -1,0 +1,147 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from bench.online import Replayed, choose_decoding, measure, tables, together
+from bench.replay import judge, open_model, settle
+from landmarks import SHREC_20, Decoding, LandmarkSequence
+from models import Checkpoint, build
+from service.session import Frame, Session
+from tests import fakes
+from training import online_metrics
+from training.stream import Event, Stream
+
+FPS = 10.0
+LABELS = ("none", "one", "two")
+SHARP = Decoding(start_above=0.6, stop_below=0.4, min_duration_s=0.0, min_gap_s=0.0)
+EVENTS = (Event("one", 1.0, 1.9), Event("two", 4.0, 5.9), Event("one", 7.0, 7.9))
+
+
+class Reader:
+    """Reads what is done from the first joint, and says what `says` makes of it, quite surely."""
+
+    provider = "Script"
+
+    def __init__(self, says=lambda label: label, sure=0.9, decoding=SHARP):
+        self.manifest = fakes.manifest("reader", LABELS, frames=1, fps=FPS, layout=SHREC_20, decoding=decoding)
+        self._says, self._sure = says, sure
+
+    def predict(self, windows):
+        said = np.full((len(windows), len(LABELS)), (1 - self._sure) / (len(LABELS) - 1), np.float32)
+        for row, window in zip(said, windows, strict=True):
+            row[self._says(round(float(window[-1, 0, 0])))] = self._sure
+        return said
+
+
+def a_stream(events=EVENTS, seconds=10.0, take="a"):
+    """A hand whose first joint stands at x = 1 during `one`, at 2 during `two`."""
+    at_s = np.arange(round(seconds * FPS)) / FPS
+    xyz = np.random.default_rng(0).normal(0, 0.1, (len(at_s), len(SHREC_20), 3))
+    xyz[:, 0, 0] = 0
+    for event in events:
+        xyz[(at_s > event.start_s - 0.01) & (at_s < event.end_s + 0.01), 0, 0] = LABELS.index(event.label)
+    return Stream(LandmarkSequence.of(SHREC_20, xyz, at_s=at_s), "", 0, take, "made", events=events)
+
+
+def replayed(engine, streams):
+    judged = judge(lambda: engine, streams)
+    decoding = engine.manifest.decoding
+    return Replayed("it", "windows", (decoding,), tuple(judged), tuple(settle(one) for one in judged))
+
+
+def test_an_engine_that_tells_the_truth_finds_everything_at_once_and_nothing_else():
+    figures = measure(replayed(Reader(), [a_stream(), a_stream(EVENTS[:2], take="b")]), draws=5).figures
+    for name in ("shrec21_detection_rate", "shrec21_jaccard", "sfinge_detection_rate", "event_f1", "delay_share"):
+        assert figures[name] == 1
+    assert figures["levenshtein_accuracy"] == figures["fragmentation_pieces"] == 1
+    for name in ("shrec21_false_positive_rate_strict", "sfinge_false_positive_rate", "false_per_hour"):
+        assert figures[name] == 0
+    assert figures["delay_median_s"] == pytest.approx(0)
+    assert figures["boundary_end_s"] == pytest.approx(1 / FPS)  # told by the first frame without it
+
+
+def test_an_engine_that_swaps_the_labels_finds_nothing_and_all_that_it_says_is_false():
+    figures = measure(replayed(Reader(lambda label: (0, 2, 1)[label]), [a_stream()]), draws=5).figures
+    assert figures["shrec21_detection_rate"] == figures["sfinge_detection_rate"] == figures["event_f1"] == 0
+    assert figures["shrec21_false_positive_rate"] == 0  # on true events, of another label
+    assert figures["shrec21_false_positive_rate_strict"] == figures["sfinge_false_positive_rate"] == 1
+    assert figures["false_per_hour"] == pytest.approx(3 * 3600 / 9.9)
+
+
+def test_an_engine_that_is_never_sure_says_nothing():
+    figures = measure(replayed(Reader(sure=0.5), [a_stream()]), draws=5).figures
+    assert figures["shrec21_detection_rate"] == figures["sfinge_false_positive_rate"] == 0
+    assert np.isnan(figures["delay_median_s"])
+
+
+def test_the_figures_are_those_of_the_pure_functions_on_what_the_session_pushes():
+    stream, engine = a_stream(), Reader(decoding=replace(SHARP, min_duration_s=0.3, min_gap_s=0.2, smoothing_s=0.1))
+    session = Session([engine], 1.0, layout=SHREC_20)
+    frames = zip(stream.sequence.at_s.tolist(), stream.sequence.xyz, strict=True)
+    events = [event for at_s, xyz in frames for event in session.push(Frame(at_s, xyz))] + session.close()
+    told = {event.id: event.decided_at_s for event in events if event.state == "start"}
+    said = tuple(
+        online_metrics.Event(event.label, event.start_s, event.end_s, told[event.id])
+        for event in events
+        if event.state == "end"
+    )
+    true = tuple(online_metrics.Event(event.label, event.start_s, event.end_s) for event in EVENTS)
+    want = online_metrics.figures([online_metrics.Recording(said, true, 9.9)])
+    found = measure(replayed(engine, [stream]), draws=5)
+    assert want["delay_median_s"] > 0.2
+    assert {name: found.figures[name] for name in want} == pytest.approx(want, nan_ok=True)
+    assert found.figures["frame_ms"] >= 0
+
+
+def test_a_delay_counts_the_frames_that_a_window_waits_for():
+    class Late(Reader):
+        def __init__(self):
+            super().__init__()
+            self.manifest = replace(self.manifest, window_frames=5, centre=0.0)
+
+        def predict(self, windows):
+            return super().predict(windows[:, :1])
+
+    figures = measure(replayed(Late(), [a_stream()]), draws=5).figures
+    assert figures["delay_median_s"] == pytest.approx(4 / FPS)
+    assert figures["boundary_start_s"] == pytest.approx(0)
+
+
+def test_the_decoding_is_the_one_that_the_validation_streams_do_best_with():
+    unsure = Reader(sure=0.5, decoding=replace(SHARP, start_above=0.9))
+    judged = judge(lambda: unsure, [a_stream()])
+    chosen = choose_decoding(judged)
+    assert chosen.start_above <= 0.5 < unsure.manifest.decoding.start_above
+    assert online_metrics.shrec21([settle(one, chosen) for one in judged])["jaccard"] == 1
+
+
+def test_folds_come_together_once_a_stream():
+    folds = [replayed(Reader(), [a_stream(take=take)]) for take in "ab"]
+    both = together("it", folds)
+    assert len(both.recordings) == len(both.judged) == len(both.decodings) == 2
+    assert "2 streams, 6 gestures" in tables([measure(both, draws=5)], [one.stream for one in both.judged])
+    with pytest.raises(ValueError, match="a in two folds"):
+        together("it", [folds[0], folds[0]])
+
+
+def test_a_continual_network_steps_through_a_session_as_torch_answers_the_clip(tmp_path):
+    torch.manual_seed(0)
+    behind = 2
+    manifest = fakes.manifest("steps", LABELS, frames=11, fps=FPS, layout=SHREC_20, centre=1 - behind / 10)
+    manifest = replace(manifest, network="costgcn")
+    options = {"labels": 3, "fps": FPS, "widths": (8,), "strides": (1,), "kernel": 3, "pool_size": 4}
+    network = build("costgcn", SHREC_20, **options).eval()
+    Checkpoint(manifest, SHREC_20, options, network.state_dict(), {}).save(tmp_path)
+    model = open_model(tmp_path)
+    assert model.goes == "frames"
+    streams = [a_stream(seconds=2.0), a_stream((), seconds=1.5)]
+    for one in judge(model.engine, streams):
+        seen = torch.from_numpy(one.stream.sequence.xyz[None])
+        with torch.no_grad():
+            want = torch.softmax(network.predictions(seen)[0], dim=-1).numpy()
+        said = np.stack([scored.probabilities for scored in one.scored])
+        assert len(said) == len(want)
+        np.testing.assert_allclose(said[: len(want) - behind], want[behind:], atol=1e-5)
+        np.testing.assert_allclose([s.window.at_s for s in one.scored], one.stream.sequence.at_s, atol=1e-6)
