@@ -12,6 +12,7 @@ _SMALLEST = 1e-4
 _SPEED_UNIT = 2.0
 """Shoulder widths per second that count as one: brings speeds of signing hands near 1."""
 _SHOULDERS = ("left_shoulder", "right_shoulder")
+_TRUNK = ("spine_shoulder", "spine_base")
 _FORGOTTEN = 1e-4
 """Of a first sight, this much is left after nine time constants: too little to go by."""
 
@@ -51,9 +52,10 @@ class _Described(nn.Module):
 class Normalise(_Described):
     """Positions, hand shapes and speeds in shoulder widths, and what was seen.
 
-    The centre is the shoulders' midpoint and the unit the shoulders' distance in x and y (on a solid layout in z too),
-    each a mean over the frames of the window that see both; without shoulders, the mean of all seen joints and twice
-    their mean distance from it. So shifting or scaling the picture changes nothing, and motion within the window stays.
+    The centre is the shoulders' midpoint and the unit the shoulders' distance in x and y, each a mean over the frames
+    of the window that see both; without shoulders, the mean of all seen joints and twice their mean distance from it.
+    On a solid layout with a spine the unit is the trunk's length: a depth camera at the side of somebody mistakes
+    shoulders more. So shifting or scaling the picture changes nothing, and motion within the window stays.
 
     layout: joints of the input. fps: frames per second of the input. axes: 2 leaves z out, 3 keeps it.
     hand_depth: keep z from the hand's own wrist even so; unlike the body's, it hardly depends on the camera.
@@ -65,13 +67,12 @@ class Normalise(_Described):
 
     def __init__(self, layout: Layout, fps: float, axes: int = 3, hand_depth: bool = False) -> None:
         super().__init__(layout, fps, axes, hand_depth)
-        self._has_shoulders = all(joint in layout for joint in _SHOULDERS)
-        self.register_buffer(
-            "shoulders",
-            _shoulders(layout) if self._has_shoulders else torch.zeros(2, dtype=torch.long),
-            persistent=False,
-        )
+        centre, ends = _body(layout)
+        self._has_shoulders = bool(centre)
+        self.register_buffer("shoulders", torch.from_numpy(layout.indices(*centre)), persistent=False)
+        self.register_buffer("ends", torch.from_numpy(layout.indices(*ends)), persistent=False)
         self.shoulders: Tensor
+        self.ends: Tensor
 
     def forward(self, landmarks: Tensor) -> Tensor:
         """(B, T, V, 3) -> (B, C, T, V)."""
@@ -90,11 +91,13 @@ class Normalise(_Described):
         # sqrt of an exact 0 has no gradient, and padding is full of them.
         spread = 2.0 * (apart + 1e-12).sqrt().mul(known).sum(dim=(1, 2), keepdim=True) / count  # (B, 1, 1, 1)
         if self._has_shoulders:
-            both = known.index_select(2, self.shoulders).prod(dim=2, keepdim=True)  # (B, T, 1, 1)
+            anchors = torch.cat([self.shoulders, self.ends])  # (4)
+            both = known.index_select(2, anchors).prod(dim=2, keepdim=True)  # (B, T, 1, 1)
             frames = both.sum(dim=1, keepdim=True)  # (B, 1, 1, 1)
             pair = points.index_select(2, self.shoulders)  # (B, T, 2, 3)
             middle = (pair.mean(dim=2, keepdim=True) * both).sum(dim=1, keepdim=True) / frames.clamp(min=1.0)
-            across = (pair[:, :, :1] - pair[:, :, 1:])[..., : self.measured].square().sum(dim=-1, keepdim=True)
+            one, other = points.index_select(2, self.ends).split(1, dim=2)  # (B, T, 1, 3), (B, T, 1, 3)
+            across = (one - other)[..., : self.measured].square().sum(dim=-1, keepdim=True)  # (B, T, 1, 1)
             width = ((across + 1e-12).sqrt() * both).sum(dim=1, keepdim=True) / frames.clamp(min=1.0)  # (B, 1, 1, 1)
             usable = (frames > 0) & (width > _SMALLEST)  # (B, 1, 1, 1)
             centre = torch.where(usable, middle, centre)
@@ -124,9 +127,9 @@ class Positions(nn.Module):
 class CausalNormalise(_Described):
     """What Normalise gives, for a stream: no frame is told by one that comes after it.
 
-    The centre is each frame's own: the shoulders' midpoint, on a layout of one hand its wrist. The unit is slow: the
-    shoulders' distance in x and y, on a hand that from the wrist to the middle finger's first joint, as a mean over
-    the stream so far in which a frame counts by exp(-age / memory_s). Where the centre is not seen, it stands at
+    The centre is each frame's own: the shoulders' midpoint, on a layout of one hand its wrist. The unit is slow:
+    Normalise's distance, on a hand that from the wrist to the middle finger's first joint, as a mean over the stream so
+    far in which a frame counts by exp(-age / memory_s). Where the centre is not seen, it stands at
     its own such mean. Without these joints, or before they were ever seen, or nine memories after: the mean of all
     seen joints, and such a mean of twice their mean distance from it. So shifting or scaling the picture changes
     nothing. Velocity is the joint's own, as in Normalise, whatever the centre does.
@@ -219,15 +222,17 @@ def _length(x: Tensor, axes: int) -> Tensor:
 
 def _anchors(layout: Layout) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Joints whose mean is a body's or a hand's centre, and the two whose distance is its unit; none on others."""
-    if all(joint in layout for joint in _SHOULDERS):
-        return _SHOULDERS, _SHOULDERS
-    if "wrist" in layout and "middle_mcp" in layout:
+    if "wrist" in layout and "middle_mcp" in layout and "left_shoulder" not in layout:
         return ("wrist",), ("wrist", "middle_mcp")
-    return (), ()
+    return _body(layout)
 
 
-def _shoulders(layout: Layout) -> Tensor:
-    return torch.from_numpy(layout.indices(*_SHOULDERS))
+def _body(layout: Layout) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """As _anchors, of a body."""
+    if not all(joint in layout for joint in _SHOULDERS):
+        return (), ()
+    trunk = layout.solid and all(joint in layout for joint in _TRUNK)
+    return _SHOULDERS, _TRUNK if trunk else _SHOULDERS
 
 
 def hand_roots(layout: Layout) -> tuple[Tensor, Tensor]:

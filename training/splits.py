@@ -125,11 +125,13 @@ OFFICIAL: dict[str, tuple[Callable[[Clip], bool], tuple[str, ...]]] = {
     "ntu120-xset": (_ntu("setup", range(2, 33, 2)), ("take",)),
     nw_ucla.SOURCE: (lambda clip: clip.view in (1, 2), ("view", "take")),
     utd_mhad.SOURCE: (lambda clip: clip.person % 2 == 1, ("person", "take")),
+    "asl-words-1-2": (lambda clip: clip.person == 1, ("person", "take")),
+    "asl-words-2-1": (lambda clip: clip.person == 2, ("person", "take")),
 }
 """Published protocol -> which clips it trains on (the others are tested), and what it keeps apart.
 
 NTU: Shahroudy et al. 2016 (subjects; cameras 2 and 3), Liu et al. 2019 (subjects; even setups). NW-UCLA: views 1 and 2
-(Wang et al. 2014). UTD-MHAD: odd subjects (Chen et al. 2015).
+(Wang et al. 2014). UTD-MHAD: odd subjects (Chen et al. 2015). ASL words: signer 1, or 2; our own.
 """
 
 
@@ -155,7 +157,8 @@ def _by_rule(
         raise ValueError(f"validation is a share below 1, got {validation}")
     test = tuple(clip for clip in clips if tests(clip))
     train = tuple(clip for clip in clips if trains(clip))
-    unit = "person" if "person" in apart else "take"
+    # One person alone cannot be cut by persons: takes are.
+    unit = "person" if "person" in apart and len({clip.person for clip in train}) > 1 else "take"
     groups = sorted({getattr(clip, unit) for clip in train})
     count = max(1, round(validation * len(groups))) if validation else 0
     chosen = {groups[i] for i in np.random.default_rng(0).permutation(len(groups))[:count]}
