@@ -45,6 +45,8 @@ TIMING = {
     "start off by s": "boundary_start_s",
 }
 """Columns of the two tables -> figures of training.online_metrics."""
+MEASURED = "online.json"
+"""In the folder of a study's row."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,20 +62,28 @@ class Replayed:
 
 @dataclass(frozen=True)
 class Measured:
-    """figures: of all streams together. spread: name -> 95% interval, streams drawn with replacement."""
+    """figures: of all streams together, and frame_ms. spread: name -> 95% interval, streams drawn with replacement.
+    size: streams, true events, seconds. decodings: as of Replayed, as plain values."""
 
     name: str
     goes: str
     figures: dict[str, float]
     spread: dict[str, tuple[float, float]]
+    size: tuple[int, int, float]
+    decodings: list[dict[str, float]]
 
 
 def measure(found: Replayed, draws: int = 200) -> Measured:
-    """Every figure of training.online_metrics on these recordings, how sure it is, and frame_ms."""
+    """Every figure of training.online_metrics on these recordings, and how sure it is."""
     said, takes = found.recordings, np.array([judged.stream.take for judged in found.judged])
-    spread = metrics.intervals(lambda at: online_metrics.figures([said[i] for i in at.tolist()]), takes, draws)
-    figures = online_metrics.figures(said) | {"frame_ms": milliseconds(found.judged)}
-    return Measured(found.name, found.goes, figures, spread)
+    return Measured(
+        found.name,
+        found.goes,
+        online_metrics.figures(said) | {"frame_ms": milliseconds(found.judged)},
+        metrics.intervals(lambda at: online_metrics.figures([said[i] for i in at.tolist()]), takes, draws),
+        (len(said), sum(len(one.true) for one in said), sum(one.duration_s for one in said)),
+        [dataclasses.asdict(decoding) for decoding in found.decodings],
+    )
 
 
 def choose_decoding(validation: Sequence[Judged]) -> Decoding:
@@ -148,11 +158,11 @@ class Study:
         ]
 
 
-def tables(found: Sequence[Measured], streams: Sequence[Stream]) -> str:
+def tables(found: Sequence[Measured]) -> str:
     """Markdown: how much was found, and when."""
-    events, seconds = sum(len(s.events) for s in streams), sum(float(np.ptp(s.sequence.at_s)) for s in streams)
+    streams, events, seconds = found[0].size
     parts = [
-        f"{len(streams)} streams, {events} gestures, {seconds / 60:.1f} minutes; in brackets 95% bootstrap intervals, "
+        f"{streams} streams, {events} gestures, {seconds / 60:.1f} minutes; in brackets 95% bootstrap intervals, "
         "streams drawn with replacement.",
         markdown(("network", *QUALITY), [(one.name, *_cells(one, QUALITY)) for one in found]),
         markdown(
@@ -180,6 +190,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--folder", default="../shared/data", help="of the data; default: %(default)s")
     parser.add_argument("--study", help="cross-validate instead: a name in training/configs/studies, or a TOML file")
     parser.add_argument("--only", nargs="+", default=[], metavar="ROW", help="of the study")
+    parser.add_argument("--read", action="store_true", help="fit and replay nothing: tables of what is measured")
     parser.add_argument("--out", type=Path, default=Path("runs/bench-online"), help="default: %(default)s/STUDY")
     parser.add_argument(
         "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", dest="overrides", help="over every row"
@@ -207,7 +218,7 @@ def _run_models(options: argparse.Namespace) -> int:
         else:
             found = replay_run(path, path.name, (f"data.folder={options.folder}", *options.overrides))
         print(f"{path}: {found.decodings[0]}\n")
-        print(tables([measure(found)], [judged.stream for judged in found.judged]), end="\n\n")
+        print(tables([measure(found)]), end="\n\n")
     return 0
 
 
@@ -221,21 +232,16 @@ def _run_study(options: argparse.Namespace) -> int:
         check_place(options.write, place)
     if stray := set(options.only) - set(study.rows):
         raise ConfigError(f"no row {min(stray)!r}; choose from {', '.join(study.rows)}")
-    measured, streams = [], []
-    report = partial(print, file=sys.stderr, flush=True)
+    measured = []
     for row in options.only or study.rows:
-        fits = study.fits(row, options.overrides)
-        outcomes = sweep.sweep(base, fits, out / row, report)
-        if failed := [outcome for outcome in outcomes if outcome.error]:
-            raise ConfigError(f"{failed[0].name}: {failed[0].error}")
-        found = together(row, [replay_run(sweep.folder(out / row, fit), row) for fit in fits])
-        streams = [judged.stream for judged in found.judged]
-        measured.append(measure(found))
-        about = [dataclasses.asdict(decoding) for decoding in found.decodings]
-        told = {"figures": measured[-1].figures, "spread": measured[-1].spread, "decodings": about}
-        (out / row / "online.json").write_text(json.dumps(told, indent=1) + "\n")
-        report(f"{row}: {measured[-1].figures}")
-    text = tables(measured, streams)
+        file = out / row / MEASURED
+        if not options.read:
+            file.write_text(json.dumps(dataclasses.asdict(_cross_validate(study, base, row, options)), indent=1) + "\n")
+        if file.is_file():
+            measured.append(Measured(**json.loads(file.read_text())))
+    if not measured:
+        raise ConfigError(f"nothing in {out} is measured")
+    text = tables(measured)
     print(text)
     if options.write:
         settings = [part for value in options.overrides for part in ("--set", value)]
@@ -243,3 +249,14 @@ def _run_study(options: argparse.Namespace) -> int:
         put(options.write, place, f"`{command}`\n\n{text}")
         print(f"\nwritten: {options.write}")
     return 0
+
+
+def _cross_validate(study: Study, base: dict[str, Any], row: str, options: argparse.Namespace) -> Measured:
+    """Fit what is not finished of a row, and measure it."""
+    out, fits = options.out / Path(options.study).stem / row, study.fits(row, options.overrides)
+    report = partial(print, file=sys.stderr, flush=True)
+    if failed := [outcome for outcome in sweep.sweep(base, fits, out, report) if outcome.error]:
+        raise ConfigError(f"{row}, {failed[0].name}: {failed[0].error}")
+    found = measure(together(row, [replay_run(sweep.folder(out, fit), row) for fit in fits]))
+    report(f"{row}: {found.figures}")
+    return found

@@ -1,9 +1,11 @@
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from bench.__main__ import main
 from bench.online import Replayed, choose_decoding, measure, tables, together
 from bench.replay import judge, open_model, settle
 from landmarks import SHREC_20, Decoding, LandmarkSequence
@@ -121,7 +123,7 @@ def test_folds_come_together_once_a_stream():
     folds = [replayed(Reader(), [a_stream(take=take)]) for take in "ab"]
     both = together("it", folds)
     assert len(both.recordings) == len(both.judged) == len(both.decodings) == 2
-    assert "2 streams, 6 gestures" in tables([measure(both, draws=5)], [one.stream for one in both.judged])
+    assert "2 streams, 6 gestures, 0.3 minutes" in tables([measure(both, draws=5)])
     with pytest.raises(ValueError, match="a in two folds"):
         together("it", [folds[0], folds[0]])
 
@@ -145,3 +147,93 @@ def test_a_continual_network_steps_through_a_session_as_torch_answers_the_clip(t
         assert len(said) == len(want)
         np.testing.assert_allclose(said[: len(want) - behind], want[behind:], atol=1e-5)
         np.testing.assert_allclose([s.window.at_s for s in one.scored], one.stream.sequence.at_s, atol=1e-6)
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """A data folder with three streams of `one` and `two`, and a recipe and a study of them."""
+    random, folder = np.random.default_rng(0), tmp_path / "data"
+    (folder / "sfinge3d").mkdir(parents=True)
+    joints = random.normal(0, 0.1, (3 * 80, 20, 7)).astype(np.float32)
+    events = []
+    for stream in range(3):
+        for label, first in ((1, 10), (2, 45)):
+            events.append((stream, label, first, first + 19))
+            joints[80 * stream + first : 80 * stream + first + 20, 5:9, 0] += label
+    about = {"length": np.full(3, 80), "stream": np.arange(3), "events": np.array(events)}
+    np.savez(folder / "sfinge3d" / "streams.npz", joints=joints, **about)
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text("""
+name = "tiny"
+task = "frames"
+[data]
+sets = ["sfinge3d"]
+[split]
+folds = 3
+fold = 1
+refit = false
+[window]
+frames = 8
+fps = 20.0
+stride = 2
+centre = 0.75
+[network]
+name = "stgcn"
+layout = "shrec_20"
+[frames]
+events = ["one", "two"]
+[fit]
+epochs = 1
+windows = 200
+batch = 10
+rate = 0.02
+""")
+    study = tmp_path / "tiny.toml"
+    study.write_text(f"""
+recipe = "{recipe}"
+folds = 3
+[rows.stgcn]
+network.options = {{ widths = [8], strides = [1], kernel = 3 }}
+[rows.continual]
+network = {{ name = "costgcn", options = {{ widths = [8], strides = [1], kernel = 3, pool_size = 4 }} }}
+frames = {{ every = true, stretch = 20 }}
+""")
+    return study, ["--folder", str(folder), "--out", str(tmp_path / "runs")]
+
+
+@pytest.mark.slow
+def test_the_command_cross_validates_a_study_and_asks_one_run_alike(tiny, tmp_path, capsys):
+    study, where = tiny
+    page = tmp_path / "results.md"
+    page.write_text("# Results\n\n<!-- bench online tiny -->\n<!-- end -->\n")
+    assert main(["online", "--study", str(study), *where, "--write", str(page)]) == 0
+    text = page.read_text()
+    assert "3 streams, 6 gestures" in text
+    assert "| stgcn     | windows |" in text
+    assert "| continual | frames  |" in text
+    told = json.loads((tmp_path / "runs" / "tiny" / "stgcn" / "online.json").read_text())
+    assert len(told["decodings"]) == 3
+    assert 0 <= told["figures"]["shrec21_detection_rate"] <= 1
+    assert set(told["spread"]) == set(told["figures"]) - {"frame_ms"}
+    page.write_text("<!-- bench online tiny -->\n<!-- end -->\n")
+    assert main(["online", "--study", str(study), *where, "--read", "--write", str(page)]) == 0
+    assert page.read_text() in text
+    capsys.readouterr()
+    run = tmp_path / "runs" / "tiny" / "stgcn" / "fold-2"
+    assert main(["online", str(run), *where]) == 0
+    said = capsys.readouterr().out
+    assert "1 streams, 2 gestures" in said
+    assert f"start_above={told['decodings'][1]['start_above']}," in said
+
+
+def test_what_cannot_be_asked_is_said(tiny, tmp_path, capsys):
+    study, where = tiny
+    for asked, complaint in (
+        ([], "name either models or a --study"),
+        (["--study", str(study), "--only", "sgn"], "choose from stgcn, continual"),
+        (["--study", str(study), "--read"], "is measured"),
+        (["--study", str(study), "--write", str(study)], "needs one line"),
+        ([str(tmp_path / "nothing")], "no checkpoint"),
+    ):
+        assert main(["online", *asked, *where]) == 2
+        assert complaint in capsys.readouterr().err
