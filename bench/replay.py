@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import torch
 from numpy.typing import NDArray
 
@@ -43,19 +44,13 @@ class Predictor:
 class Stepping:
     """What a continual network says of one stream: of each window only the newest frame is new to it.
 
-    The windows must be those of a stride of one frame, in order, as a Session cuts them.
+    session: of a step's graph. state: of a stream that has seen nothing. The windows must be those of a stride of one
+    frame, in order, as a Session cuts them.
     """
 
-    def __init__(self, graph: bytes, state: Sequence[NDArray[np.float32]]) -> None:
-        self._session = open_graph(graph, threads=1)
-        self._names = [node.name for node in self._session.get_inputs()[1:]]
-        self._start = list(state)
-        self.begin()
-
-    def begin(self) -> Stepping:
-        """Another stream begins."""
-        self._state, self._any = self._start, False
-        return self
+    def __init__(self, session: onnxruntime.InferenceSession, state: Sequence[NDArray[np.float32]]) -> None:
+        self._session, self._state, self._any = session, list(state), False
+        self._names = [node.name for node in session.get_inputs()[1:]]
 
     def __call__(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """(B, T, V, 3), one after the other -> probabilities (B, labels)."""
@@ -106,8 +101,8 @@ def _stepping(network: Continual, manifest: Manifest) -> MakeEngine:
     manifest = replace(manifest, window_frames=behind + 1, stride_frames=1, centre=0.0)
     state = network.start(1).tensors
     graph = step_graph(Step(network).eval(), torch.zeros(1, len(manifest.joints), 3), state)
-    stepping = Stepping(graph, [tensor.numpy() for tensor in state])
-    return lambda: Predictor(manifest, stepping.begin())
+    session, nothing = open_graph(graph, threads=1), [tensor.numpy() for tensor in state]
+    return lambda: Predictor(manifest, Stepping(session, nothing))
 
 
 @dataclass(frozen=True, eq=False)
