@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ from hypothesis import strategies as st
 
 from landmarks import SHREC_20, LandmarkSequence
 from models import Continual, build, checkpoint
-from training import config, evaluate, trainer
+from training import config, evaluate, sweep, trainer
 from training.augment import Augment, moments, resample, retime
 from training.clip import Clip
 from training.config import ConfigError
@@ -373,6 +372,12 @@ def test_recipes_that_cannot_be_are_refused(recipe_file, override, told):
         config.load(recipe_file, (override,))
 
 
-def test_the_recipe_of_sfinge3d_reads():
-    recipe = config.load(Path("training/configs/sfinge3d.toml"))
-    assert json.loads(json.dumps(recipe.to_dict()))["task"] == "frames"
+def test_the_shipped_variations_compare_window_and_continual_networks():
+    configs = Path("training/configs")
+    base = config.load(configs / "sfinge3d.toml").to_dict()
+    recipes = [sweep.vary(base, one) for one in sweep.from_file(configs / "variations" / "sfinge3d.toml")]
+    for recipe in recipes:
+        made = evaluate.make_task(recipe)
+        built = build(recipe.network.name, SHREC_20, labels=len(made.labels), fps=FPS, **recipe.network.options)
+        assert isinstance(built, Continual) == recipe.by_frame
+    assert {recipe.by_frame for recipe in recipes} == {False, True}
