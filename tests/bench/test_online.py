@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from bench.__main__ import main
-from bench.online import Replayed, choose_decoding, measure, tables, together
+from bench.online import CONFIGS, STUDIES, Replayed, Study, choose_decoding, measure, tables, together
 from bench.replay import judge, open_model, settle
-from landmarks import SHREC_20, Decoding, LandmarkSequence
+from landmarks import SHREC_20, Decoding, LandmarkSequence, frames_behind
 from models import Checkpoint, build
 from service.session import Frame, Session
 from tests import fakes
-from training import online_metrics
+from training import config, online_metrics, sweep
 from training.stream import Event, Stream
 
 FPS = 10.0
@@ -150,7 +150,7 @@ def test_a_continual_network_steps_through_a_session_as_torch_answers_the_clip(t
 
 
 @pytest.fixture
-def tiny(tmp_path):
+def small(tmp_path):
     """A data folder with three streams of `one` and `two`, and a recipe and a study of them."""
     random, folder = np.random.default_rng(0), tmp_path / "data"
     (folder / "sfinge3d").mkdir(parents=True)
@@ -201,9 +201,22 @@ frames = {{ every = true, stretch = 20 }}
     return study, ["--folder", str(folder), "--out", str(tmp_path / "runs")]
 
 
+@pytest.mark.parametrize("path", sorted(STUDIES.glob("*-online.toml")), ids=lambda path: path.stem)
+def test_a_shipped_study_tests_every_fold_once_and_both_forms_speak_of_one_moment(path):
+    study = config.build(Study, config.read_toml(path), "study.")
+    base = config.load(CONFIGS / study.recipe).to_dict()
+    moments = set()
+    for row in study.rows:
+        recipes = [sweep.vary(base, fit) for fit in study.fits(row)]
+        assert [recipe.split.fold for recipe in recipes] == list(range(1, study.folds + 1))
+        assert {recipe.split.folds for recipe in recipes} == {study.folds}
+        moments |= {frames_behind(recipe.window.centre, recipe.window.frames) for recipe in recipes}
+    assert len(moments) == 1
+
+
 @pytest.mark.slow
-def test_the_command_cross_validates_a_study_and_asks_one_run_alike(tiny, tmp_path, capsys):
-    study, where = tiny
+def test_the_command_cross_validates_a_study_and_asks_one_run_alike(small, tmp_path, capsys):
+    study, where = small
     page = tmp_path / "results.md"
     page.write_text("# Results\n\n<!-- bench online tiny -->\n<!-- end -->\n")
     assert main(["online", "--study", str(study), *where, "--write", str(page)]) == 0
@@ -226,8 +239,8 @@ def test_the_command_cross_validates_a_study_and_asks_one_run_alike(tiny, tmp_pa
     assert f"start_above={told['decodings'][1]['start_above']}," in said
 
 
-def test_what_cannot_be_asked_is_said(tiny, tmp_path, capsys):
-    study, where = tiny
+def test_what_cannot_be_asked_is_said(small, tmp_path, capsys):
+    study, where = small
     for asked, complaint in (
         ([], "name either models or a --study"),
         (["--study", str(study), "--only", "sgn"], "choose from stgcn, continual"),
