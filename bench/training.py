@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from bench import accuracy
+from bench import accuracy, throughput
 
-PARTS = {"accuracy": accuracy}
+PARTS = {"accuracy": accuracy, "throughput": throughput}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -31,6 +32,8 @@ from training.tasks.task import Sampler
 
 Validate = Callable[[Network], dict[str, float]]
 """A network in evaluation mode -> name and value of each figure on the validation clips."""
+Batch = tuple[Tensor, Tensor, Tensor]
+"""Windows (B, T, V, 3), truth (B,), signers (B,)."""
 PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 
@@ -91,6 +94,7 @@ class Loop:
         self._share = config.batch // ranks
         self._random = np.random.default_rng(config.seed if ranks == 1 else [config.seed, self._fabric.global_rank])
         self._steps = math.ceil(config.windows / config.batch)
+        self._drawer = ThreadPoolExecutor(1)
         # On a CPU, convolutions over (T, V) are faster with channels last.
         self.network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self._loss = self._fabric.to_device(loss)
@@ -147,19 +151,23 @@ class Loop:
 
     def _epoch(self) -> dict[str, float]:
         began, losses, hits, seen = time.perf_counter(), 0.0, 0, 0
-        drawing_s, parts = 0.0, dict[str, float]()
+        waiting_s, parts = 0.0, dict[str, float]()
+        coming: Future[Batch] | None = None
         self._model.train()
         steps = tqdm(
             range(self._steps), f"{self._stage} {self.progress.epoch + 1}", leave=False, disable=not _watched()
         )
         for step in steps:
             started = time.perf_counter()
-            windows, truth, signers = self._batch()
+            windows, truth, signers = self._batch(coming)
+            waiting_s += time.perf_counter() - started
             truth = self._due(truth)  # (B,), or (B, N) of frames
-            drawing_s += time.perf_counter() - started
             due = (step + 1) % self.config.accumulate == 0 or step + 1 == self._steps
             with self._fabric.no_backward_sync(self._model, enabled=not due):
                 logits, loss, told = self._losses(windows, truth, signers)  # (B, labels), or (B, N, labels)
+                # The next windows are drawn while torch computes gradients, which needs no interpreter. The last step
+                # draws none, so that between epochs the random state is that of the windows that were used.
+                coming = self._drawer.submit(self._draw) if step + 1 < self._steps else None
                 self._fabric.backward(loss / self.config.accumulate if self.config.accumulate > 1 else loss)
             if due:
                 self._step()
@@ -180,7 +188,7 @@ class Loop:
         return row | {
             "seconds": took_s,
             "windows_per_s": self._steps * self._share * self._fabric.world_size / took_s,
-            "drawing_s": drawing_s,
+            "waiting_s": waiting_s,
         }
 
     def _losses(self, windows: Tensor, truth: Tensor, signers: Tensor) -> tuple[Tensor, Tensor, dict[str, float]]:
@@ -204,11 +212,14 @@ class Loop:
         due = list(cast("Continual", self.network).told_at(truth.shape[1]))
         return truth[:, due]  # (B, N)
 
-    def _batch(self) -> tuple[Tensor, Tensor, Tensor]:
+    def _batch(self, coming: Future[Batch] | None = None) -> Batch:
+        return self._fabric.to_device(coming.result() if coming else self._draw())  # (B, T, V, 3), (B,), (B,)
+
+    def _draw(self) -> Batch:
         drawn = [self._sampler.draw(self._random) for _ in range(self._share)]
         windows, truth, signers = zip(*drawn, strict=True)
         batch = torch.from_numpy(np.stack(windows)), torch.from_numpy(np.stack(truth)), torch.tensor(signers)
-        return self._fabric.to_device(batch)  # (B, T, V, 3), (B,), (B,)
+        return batch  # (B, T, V, 3), (B,), (B,)
 
     def _step(self) -> None:
         if self.config.clip:
@@ -231,7 +242,7 @@ class Loop:
                 self.progress.best_score, self.progress.best_epoch = score, self.progress.epoch
                 self.progress.best = {name: value.clone() for name, value in self._weights().items()}
         figures = ", ".join(
-            f"{name} {value:.4g}" for name, value in row.items() if name not in ("seconds", "drawing_s")
+            f"{name} {value:.4g}" for name, value in row.items() if name not in ("seconds", "waiting_s")
         )
         self._report(f"epoch {self.progress.epoch}/{self.config.epochs}: {figures}, {row['seconds']:.1f} s")
         self._log.row(self._stage, self.progress.epoch, self.progress.history)
