@@ -7,6 +7,7 @@ added here must do the same.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,8 +95,10 @@ def resample(xyz: Points, positions: NDArray[np.floating]) -> Points:
     before = np.minimum(positions.astype(np.intp), max(last - 1, 0))
     after = np.minimum(before + 1, last)
     share = (positions - before).astype(np.float32)[:, None, None]
-    mixed = xyz[before] + share * (xyz[after] - xyz[before])
-    return np.where(np.isnan(mixed), np.where(share >= 0.5, xyz[after], xyz[before]), mixed)
+    earlier, later = xyz[before], xyz[after]
+    mixed = earlier + share * (later - earlier)
+    unseen = np.isnan(mixed)
+    return np.where(unseen, np.where(share >= 0.5, later, earlier), mixed) if unseen.any() else mixed
 
 
 def retime(xyz: Points, augment: Augment, random: Random) -> Points:
@@ -145,17 +148,30 @@ def _rotate(xyz: Points, layout: Layout, rotation: NDArray[np.float64]) -> Point
     """By a (3, 3) matrix. A hand's depth counts from its wrist, the body's from the hips, so a hand is turned at its
     pose wrist's depth."""
     turned = xyz.copy()
-    hands = [
-        (np.array([j.startswith(f"{side}_hand_") for j in layout.joints]), layout.indices(f"{side}_wrist")[0])
-        for side in ("left", "right")
-        if f"{side}_wrist" in layout
-    ]
-    for hand, wrist in hands:
-        turned[:, hand, 2] += np.nan_to_num(xyz[:, wrist, None, 2])
+    for hand, wrist in _hands(layout):
+        turned[:, hand, 2] += _seen(xyz[:, wrist, None, 2])
     turned = turned @ rotation.T.astype(np.float32)
-    for hand, wrist in hands:
-        turned[:, hand, 2] -= np.nan_to_num(turned[:, wrist, None, 2])
+    for hand, wrist in _hands(layout):
+        turned[:, hand, 2] -= _seen(turned[:, wrist, None, 2])
     return turned
+
+
+@functools.cache
+def _hands(layout: Layout) -> list[tuple[NDArray[np.bool_], np.intp]]:
+    """The joints of each hand (V,), and the wrist of the pose that they hang on."""
+    sides = zip(("left", "right"), _sides(layout), strict=True)
+    return [(hand, layout.indices(f"{side}_wrist")[0]) for side, hand in sides if f"{side}_wrist" in layout]
+
+
+@functools.cache
+def _sides(layout: Layout) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(V,) the joints of the left hand, and those of the right one."""
+    left, right = (np.array([j.startswith(side) for j in layout.joints]) for side in ("left_hand_", "right_hand_"))
+    return left, right
+
+
+def _seen(depth: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.where(np.isnan(depth), np.float32(0), depth)
 
 
 def _nearer(xyz: Points, growth: NDArray[np.float64]) -> Points:
@@ -188,7 +204,7 @@ def track(xyz: Points, layout: Layout, augment: Augment, random: Random) -> Poin
     """Through a worse tracker: jitter, hands, frames and pose that are lost, late first and missing last frames."""
     jitter = augment.noise * random.random() * _size(xyz, layout)
     xyz = (xyz + jitter * random.standard_normal(xyz.shape)).astype(np.float32)
-    left, right = (np.array([j.startswith(side) for j in layout.joints]) for side in ("left_hand_", "right_hand_"))
+    left, right = _sides(layout)
     if random.random() < augment.lose_hand:
         _lose(xyz, left if random.random() < 0.5 else right, random)
     if random.random() < augment.lose_pose:

@@ -216,10 +216,10 @@ class Loop:
         return self._fabric.to_device(coming.result() if coming else self._draw())  # (B, T, V, 3), (B,), (B,)
 
     def _draw(self) -> Batch:
+        """(B, T, V, 3), (B,), (B,), in the memory of the CPU."""
         drawn = [self._sampler.draw(self._random) for _ in range(self._share)]
         windows, truth, signers = zip(*drawn, strict=True)
-        batch = torch.from_numpy(np.stack(windows)), torch.from_numpy(np.stack(truth)), torch.tensor(signers)
-        return batch  # (B, T, V, 3), (B,), (B,)
+        return torch.from_numpy(np.stack(windows)), torch.from_numpy(np.stack(truth)), torch.tensor(signers)
 
     def _step(self) -> None:
         if self.config.clip:
