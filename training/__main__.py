@@ -18,7 +18,7 @@ import numpy as np
 from landmarks import LandmarkError, formats
 from models import checkpoint
 from training import config, convert, ensemble_runs, find_rate, prepare, report, split_files, sweep, trainer, visualise
-from training.evaluate import make_bench, measure, milliseconds, of_network, of_onnx
+from training.evaluate import make_bench, measure, measure_network, milliseconds, of_network, of_onnx
 from training.replay import replay
 
 
@@ -84,13 +84,15 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
+    network = None
     if options.model.suffix == ".onnx":
         predict, manifest = of_onnx(options.model)
         path = options.recipe or Path(__file__).parent / "configs" / f"{manifest.name}.toml"
         recipe = config.load(path, tuple(options.overrides))
     else:
         saved = checkpoint.load(options.model)
-        predict, manifest = of_network(saved.network()), saved.manifest
+        network, manifest = saved.network(), saved.manifest
+        predict = of_network(network)
         recipe = (
             config.load(options.recipe, tuple(options.overrides))
             if options.recipe
@@ -99,7 +101,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     if options.time:
         median, slow = milliseconds(predict, manifest)
         print(f"a window on one thread: median {median:.2f} ms, 90th percentile {slow:.2f} ms", file=sys.stderr)
-    figures = measure(predict, make_bench(recipe), manifest.decoding.start_above)
+    bench, threshold = make_bench(recipe), manifest.decoding.start_above
+    figures = measure(predict, bench, threshold) if network is None else measure_network(network, bench, threshold)
     print(json.dumps({name: round(value, 6) for name, value in figures.items()}, indent=1))
     return 0
 

@@ -136,6 +136,14 @@ def measure(predict: Predict, bench: Bench, threshold: float) -> dict[str, float
     return _gesture(predict, bench, bench.task, threshold)
 
 
+def measure_network(network: nn.Module, bench: Bench, threshold: float) -> dict[str, float]:
+    """Every figure of a network: `measure`, and of a continual one on streams `streamed`, too."""
+    figures = measure(of_network(network), bench, threshold)
+    if isinstance(network, Continual) and isinstance(bench.task, Frames):
+        figures |= streamed(network, bench.task, bench.split.test)
+    return figures
+
+
 def clip_probabilities(predict: Predict, windows: Windows) -> tuple[NDArray[np.float32], Windows]:
     """(N clips, labels) means over each clip's windows, which follow one another; and each clip's first window."""
     _, first, clip = np.unique(windows.take, return_index=True, return_inverse=True)

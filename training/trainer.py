@@ -13,14 +13,14 @@ import numpy as np
 import torch
 
 from landmarks import Decoding, Layout, Manifest, find_layout
-from models import Checkpoint, Continual, Network, build
+from models import Checkpoint, Network, build
 from training import labels, losses, metrics, objective
 from training.clip import Clip
 from training.config import Recipe
-from training.evaluate import Bench, make_bench, measure, of_network, streamed
+from training.evaluate import Bench, make_bench, measure, measure_network, of_network
 from training.log import Log
 from training.loop import Loop, StateError, Validate
-from training.tasks import Frames, Signing
+from training.tasks import Signing
 from training.tasks.signing import SIGNING
 from training.tasks.task import Task
 from training.windows import Windows
@@ -62,9 +62,7 @@ def fit(
         everybody = (*split.train, *split.validation)
         network = train(recipe, bench.task, everybody, report, run=run, log=log, stage="refit")
     log.close()
-    figures = measure(of_network(network), bench, decoding.start_above)
-    if isinstance(network, Continual) and isinstance(bench.task, Frames):
-        figures |= streamed(network, bench.task, split.test)
+    figures = measure_network(network, bench, decoding.start_above)
     head = {"signers": cast("objective.Describes", network).config.signers} if recipe.signers.adversary else {}
     saved = Checkpoint(
         manifest=_manifest(recipe, bench.task, decoding, figures),

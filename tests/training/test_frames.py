@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from landmarks import SHREC_20, LandmarkSequence
 from models import Continual, build, checkpoint
 from training import config, evaluate, sweep, trainer
+from training.__main__ import main as command
 from training.augment import Augment, moments, resample, retime
 from training.clip import Clip
 from training.config import ConfigError
@@ -339,14 +341,18 @@ def test_the_weights_of_stretches_have_a_gradient_from_labelled_frames_alone():
 
 
 @pytest.mark.slow
-def test_a_continual_network_trained_on_frames_exports_with_the_answer_of_its_last_frame(continual, tmp_path):
+def test_a_continual_network_trained_on_frames_exports_with_the_answer_of_its_last_frame(continual, tmp_path, capsys):
     from export.__main__ import main
 
     continual.save(tmp_path / "run")
     assert main([str(tmp_path / "run"), str(tmp_path / "tiny.onnx")]) == 0
+    capsys.readouterr()
     predict, manifest = evaluate.of_onnx(tmp_path / "tiny.onnx")
     network = checkpoint.load(tmp_path / "run").network()
     assert isinstance(network, Continual)
+    assert command(["evaluate", str(tmp_path / "run")]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures == pytest.approx(continual.manifest.metrics, abs=1e-5)
     window = np.random.default_rng(0).normal(size=(2, manifest.window_frames, 20, 3)).astype(np.float32)
     with torch.inference_mode():
         last = torch.softmax(network.predictions(torch.from_numpy(window))[:, -1], dim=-1)
