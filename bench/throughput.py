@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import statistics
 import sys
 import tempfile
@@ -35,6 +36,7 @@ TARGET = 1.0
 MOST_WAITING = 0.03
 """Largest share of a fit's time in which it may wait for windows to be drawn."""
 PLACE = "training throughput"
+LEAST_STEPS = 2
 LAYOUT, FRAMES, LABELS = SIGN_27, 32, 10
 _SLIM: dict[str, Any] = {"widths": (48, 48, 96, 96, 128), "strides": (1, 2, 1, 2, 1)}
 _SLIM_STREAM: dict[str, Any] = {"widths": (48, 48, 96, 96, 128), "strides": (1, 1, 1, 1, 1), "pool_size": 8}
@@ -55,10 +57,12 @@ SIZES: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Measured:
-    """One network. ours, plain: samples/s of each turn. waiting, drawing: shares of the fit's time in which it waited
-    for windows, and that drawing them took (mostly while torch computed). cores: CPU seconds a second of the fit."""
+    """One network. steps: of a turn. ours, plain: samples/s of each turn. waiting, drawing: shares of the fit's time in
+    which it waited for windows, and that drawing them took (mostly while torch computed). cores: CPU seconds a second
+    of the fit."""
 
     name: str
+    steps: int
     parameters: int
     ours: list[float]
     plain: list[float]
@@ -76,7 +80,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Which networks, where, and how long."""
     parser.add_argument("--only", metavar="NAME", action="append", choices=sorted(NETWORKS), help="may be repeated")
     parser.add_argument("--batch", type=int, default=32, help="default: %(default)s")
-    parser.add_argument("--steps", type=int, default=32, help="of a turn, which is an epoch; default: %(default)s")
+    parser.add_argument("--steps", type=int, default=64, help="at most, of a turn (an epoch); default: %(default)s")
+    parser.add_argument("--seconds", type=float, default=8, help="a turn aims at, at most; default: %(default)s")
     parser.add_argument("--turns", type=int, default=5, help="of each loop, after one to warm up; default: %(default)s")
     parser.add_argument("--threads", type=int, default=1, help="of torch; default: %(default)s")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="default: %(default)s")
@@ -86,6 +91,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the table; 1 where the fit is slower than the plain loop, or waits for its windows."""
+    if options.turns < 1 or options.steps < LEAST_STEPS:
+        print(f"need turns, and {LEAST_STEPS} steps or more, got {options.turns}, {options.steps}", file=sys.stderr)
+        return 2
     if strange := sorted(set(SIZES) ^ set(NETWORKS)):
         print(f"SIZES in {__file__} and the registry differ by {', '.join(strange)}", file=sys.stderr)
         return 1
@@ -112,15 +120,23 @@ def table(found: list[Measured], options: argparse.Namespace) -> str:
         ours, plain = statistics.median(one.ours), statistics.median(one.plain)
         shares = (f"{one.waiting:.1%}", f"{one.drawing:.1%}", f"{one.cores:.2f}")
         verdicts = verdict(one.ratio, TARGET), verdict(-one.waiting, -MOST_WAITING)
-        about = (one.name, f"{one.parameters:,}", f"{ours:.0f}", f"{plain:.0f}", f"{one.ratio:.2f}", verdicts[0])
+        about = (
+            one.name,
+            f"{one.parameters:,}",
+            one.steps,
+            f"{ours:.0f}",
+            f"{plain:.0f}",
+            f"{one.ratio:.2f}",
+            verdicts[0],
+        )
         rows.append((*about, *shares, verdicts[1]))
-    heads = ("network", "parameters", "fit, samples/s", "plain, samples/s", "ratio", f"at least {TARGET:g}")
+    heads = ("network", "parameters", "steps", "fit, samples/s", "plain, samples/s", "ratio", f"at least {TARGET:g}")
     more = ("waits for windows", "drawing them", "cores", f"waits at most {MOST_WAITING:.0%}")
     device = torch.cuda.get_device_name() if options.device == "cuda" else f"{options.threads} thread(s) of torch"
     return (
         markdown((*heads, *more), rows)
         + f"\n\nWindows of {FRAMES} frames and {len(LAYOUT)} joints, batches of {options.batch}, AdamW, precision "
-        f"{options.precision}, {device}; {options.turns} turns of {options.steps} steps of either loop, one after the "
+        f"{options.precision}, {device}; {options.turns} turns of so many steps of either loop, one after the "
         "other, medians, the ratio of each turn's two. The fit is training.loop.Loop: it draws and augments its "
         "windows, clips gradients, moves the rate, keeps its state and writes its logs. The plain loop has the same "
         "network, loss and optimiser, and a few batches that were drawn before: zero_grad, forward, loss, backward, "
@@ -133,7 +149,6 @@ def measure(name: str, options: argparse.Namespace) -> Measured:
     """A fit of a fresh network and the plain loop of its twin, in turns."""
     fit = Fit(
         epochs=options.turns + 1,
-        windows=options.steps * options.batch,
         batch=options.batch,
         threads=options.threads,
         device=options.device,
@@ -141,7 +156,9 @@ def measure(name: str, options: argparse.Namespace) -> Measured:
     )
     sampler = Timed(make_sampler())
     plain = Plain(fresh(name), sampler, fit)
-    turns = Turns(plain, options.steps)
+    steps = max(LEAST_STEPS, min(options.steps, int(options.seconds / plain.step_s())))
+    fit = dataclasses.replace(fit, windows=steps * options.batch)
+    turns = Turns(plain, steps)
     with tempfile.TemporaryDirectory() as folder:
         network, log = fresh(name), Log(Path(folder))
         loss = losses.make(LossConfig(smoothing=0.05))
@@ -150,11 +167,12 @@ def measure(name: str, options: argparse.Namespace) -> Measured:
         turns.begin()
         loop.run()
         log.close()
-    samples = options.steps * options.batch
+    samples = steps * options.batch
     history = loop.progress.history[1:]
     seconds = sum(row["seconds"] for row in loop.progress.history)
     return Measured(
         name,
+        steps,
         sum(weight.numel() for weight in network.parameters()),
         [samples / took_s for took_s in turns.ours_s[1:]],
         [samples / took_s for took_s in turns.plain_s[1:]],
@@ -223,6 +241,13 @@ class Plain:
             loss.backward()
             self._optimiser.step()
         loss.item()  # waits for the device
+
+    def step_s(self) -> float:
+        """Seconds that a step takes, the first one not counted."""
+        self.run(1)
+        began = time.perf_counter()
+        self.run(2)
+        return (time.perf_counter() - began) / 2
 
     def _batches(self, steps: int) -> Iterator[tuple[Tensor, Tensor]]:
         return (self._ready[step % len(self._ready)] for step in range(steps))

@@ -1,12 +1,13 @@
 """Studies: what a file asks for, what is fitted and read again, what the tables and their place in the docs say."""
 
+import argparse
 import re
 
 import pytest
 
-from bench import accuracy, table
+from bench import accuracy, table, throughput
 from bench.__main__ import main
-from models import checkpoint
+from models import NETWORKS, checkpoint
 from training import sweep
 
 STUDY = """
@@ -219,3 +220,33 @@ def dies_of_bones(pipe, variation, recipe, run):
     if variation.name == "stgcn/bone":
         raise SystemExit(3)
     _TELL(pipe, variation, recipe, run)
+
+
+def test_every_network_has_a_size_to_train_here():
+    assert set(throughput.SIZES) == set(NETWORKS)
+
+
+def test_a_fit_and_the_plain_loop_take_turns(tmp_path, capsys):
+    docs = tmp_path / "results.md"
+    docs.write_text("<!-- bench training throughput -->\n<!-- end -->\n")
+    quick = ["--only", "signing-lstm", "--turns", "2", "--steps", "3", "--batch", "4", "--write", str(docs)]
+    code = main(["training", "throughput", *quick])
+    told = capsys.readouterr().out
+    row = cells(told, "signing-lstm")
+    assert row[2] == "3"
+    assert all(float(rate) > 0 for rate in row[3:6])
+    assert code == int("no" in (row[6], row[10]))
+    written = docs.read_text()
+    assert "`python -m bench training throughput --batch 4`" in written
+    assert told.strip() in written
+
+
+@pytest.mark.parametrize(
+    ("ours", "waiting", "said"),
+    [(100.0, 0.01, ("yes", "yes")), (99.0, 0.01, ("no", "yes")), (101.0, 0.5, ("yes", "no"))],
+)
+def test_the_verdicts_of_throughput(ours, waiting, said, capsys):
+    one = throughput.Measured("sgn", 8, 1000, [ours] * 3, [100.0, 100.0, 50.0], waiting, 0.1, 1.1)
+    options = argparse.Namespace(batch=8, precision="32", device="cpu", threads=1, turns=3)
+    row = cells(throughput.table([one], options), "sgn")
+    assert (row[6], row[10]) == said
