@@ -109,7 +109,7 @@ def test_a_file_that_is_no_study_is_told_before_anything_is_fitted(tmp_path, cap
 
 
 def test_the_shipped_studies_are_recipes():
-    for path in sorted(accuracy.STUDIES.glob("*.toml")):
+    for path in sorted(set(accuracy.STUDIES.glob("*.toml")) - set(accuracy.STUDIES.glob("*-online.toml"))):
         study, base = accuracy.read_study(path)
         for variation in study.variations():
             assert sweep.vary(base, variation).fit.threads == 1, path.name
