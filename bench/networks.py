@@ -298,7 +298,7 @@ def step_graph(step: Step, frame: Tensor, state: Sequence[Tensor]) -> bytes:
     with quiet():
         program = torch.onnx.export(
             step,
-            (frame, *state),
+            (frame, *(tensor.clone() for tensor in state)),  # one tensor given twice would become one input
             input_names=["frame", *names],
             output_names=["logits", *(f"next_{name}" for name in names)],
             opset_version=OPSET,

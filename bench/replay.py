@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from bench.networks import Step, open_graph, step_graph
+from export import parity
 from export.onnx import export
 from landmarks import Decoding, Manifest, frames_behind
 from models import Continual, checkpoint
@@ -80,7 +81,8 @@ def open_model(path: Path) -> Model:
     """A run's folder or a shipped .onnx, in onnxruntime on one thread.
 
     A run is exported first. A continual network that predicts at every frame from the first on goes frame by frame;
-    any other by its windows, cut as its manifest says. Raises CheckpointError, ManifestError.
+    any other by its windows, cut as its manifest says. Raises CheckpointError, ManifestError; parity.Disagreement where
+    onnxruntime does not say what torch says.
     """
     if path.suffix == ".onnx":
         answer, manifest = of_onnx(path)
@@ -102,6 +104,12 @@ def _stepping(network: Continual, manifest: Manifest) -> MakeEngine:
     state = network.start(1).tensors
     graph = step_graph(Step(network).eval(), torch.zeros(1, len(manifest.joints), 3), state)
     session, nothing = open_graph(graph, threads=1), [tensor.numpy() for tensor in state]
+    for kind, stream in parity.inputs(2 * behind + 8, len(manifest.joints), batch=1).items():
+        with torch.inference_mode():
+            told = torch.softmax(network.predictions(torch.from_numpy(stream))[0], dim=-1).numpy()  # (T, labels)
+        difference = float(np.abs(Stepping(session, nothing)(stream[0][:, None]) - told).max())
+        if not difference <= parity.TOLERANCE:
+            raise parity.Disagreement(f"{kind}: a step's graph differs from torch by {difference:.1e}")
     return lambda: Predictor(manifest, Stepping(session, nothing))
 
 

@@ -128,13 +128,20 @@ def test_folds_come_together_once_a_stream():
         together("it", [folds[0], folds[0]])
 
 
-def test_a_continual_network_steps_through_a_session_as_torch_answers_the_clip(tmp_path):
+CONTINUAL = {
+    "costgcn": {"widths": (8,), "strides": (1,), "kernel": 3, "pool_size": 4},
+    "signing-lstm": {"hidden": 4, "axes": 3},
+}
+
+
+@pytest.mark.parametrize("name", CONTINUAL)
+def test_a_continual_network_steps_through_a_session_as_torch_answers_the_clip(name, tmp_path):
     torch.manual_seed(0)
     behind = 2
     manifest = fakes.manifest("steps", LABELS, frames=11, fps=FPS, layout=SHREC_20, centre=1 - behind / 10)
-    manifest = replace(manifest, network="costgcn")
-    options = {"labels": 3, "fps": FPS, "widths": (8,), "strides": (1,), "kernel": 3, "pool_size": 4}
-    network = build("costgcn", SHREC_20, **options).eval()
+    manifest = replace(manifest, network=name)
+    options = {"labels": 3, "fps": FPS, **CONTINUAL[name]}
+    network = build(name, SHREC_20, **options).eval()
     Checkpoint(manifest, SHREC_20, options, network.state_dict(), {}).save(tmp_path)
     model = open_model(tmp_path)
     assert model.goes == "frames"
