@@ -244,7 +244,8 @@ def _run_study(options: argparse.Namespace) -> int:
     text = tables(measured)
     print(text)
     if options.write:
-        settings = [part for value in options.overrides for part in ("--set", value)]
+        settings = ["--only", *options.only] if options.only else []
+        settings += [part for value in options.overrides for part in ("--set", value)]
         command = " ".join(["python -m bench online --study", options.study, *settings])
         put(options.write, place, f"`{command}`\n\n{text}")
         print(f"\nwritten: {options.write}")
