@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from landmarks import SHREC_20, Decoding, LandmarkSequence, frames_behind
 from models import Checkpoint, build
 from service.session import Frame, Session
 from tests import fakes
-from training import config, online_metrics, sweep
+from training import config, datasets, online_metrics, sweep
 from training.stream import Event, Stream
 
 FPS = 10.0
@@ -219,6 +220,16 @@ def test_a_shipped_study_tests_every_fold_once_and_both_forms_speak_of_one_momen
         assert {recipe.split.folds for recipe in recipes} == {study.folds}
         moments |= {frames_behind(recipe.window.centre, recipe.window.frames) for recipe in recipes}
     assert len(moments) == 1
+
+
+def test_the_single_gestures_that_train_hold_no_frame_of_a_stream():
+    folder = Path("../shared/data")
+    if not (folder / "sfinge3d").is_dir():
+        pytest.skip("../shared/data/sfinge3d is not there")
+    streams, gestures = datasets.load_streams(folder, ("sfinge3d",)), datasets.load(folder, ("sfinge3d",))
+    seen = {frame.tobytes() for stream in streams for frame in stream.sequence.xyz.round(2)}
+    assert len(seen) > 10_000
+    assert not any(frame.tobytes() in seen for clip in gestures for frame in clip.sequence.xyz.round(2))
 
 
 @pytest.mark.slow
