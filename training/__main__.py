@@ -71,6 +71,8 @@ def _fit(options: argparse.Namespace) -> int:
     recipe = config.load(options.recipe, tuple(overrides))
     run = options.out or Path("runs") / recipe.name
     saved = trainer.fit(recipe, report=lambda line: print(line, flush=True), run=run, resume=options.resume)
+    if not trainer.leads():
+        return 0
     figures = json.dumps(saved.manifest.metrics, indent=1)
     (run / "metrics.json").write_text(figures + "\n")
     print(f"test: {figures}\nthresholds: {saved.manifest.decoding}\nwritten: {run / checkpoint.FILE}")

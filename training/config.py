@@ -92,6 +92,8 @@ class Fit(Optimise):
     """epochs of `windows` drawn windows each, and how each step is made (the fields of Optimise).
 
     threads: of torch.
+    workers: processes, for each of `devices`, that draw windows while the network learns; 0 draws them between steps.
+        However many, they draw the same.
     device: cpu, cuda or auto. devices: processes, one a device, started here or by torchrun. precision: of what is
         multiplied; bf16 and 16 keep the weights in 32 bits. compile: the network, by torch.compile.
     deterministic: torch refuses what cannot be repeated to the bit, and cuDNN does not try what is fastest.
@@ -104,6 +106,7 @@ class Fit(Optimise):
     windows: int = 8000
     batch: int = 64
     threads: int = 2
+    workers: int = 1
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     devices: int = 1
@@ -118,14 +121,17 @@ class Fit(Optimise):
         super().__post_init__()
         if min(self.epochs, self.windows, self.batch, self.threads, self.devices) < 1:
             raise ValueError("epochs, windows, batch, threads and devices are at least 1")
-        if min(self.patience, self.keep_every) < 0:
-            raise ValueError(f"patience and keep_every are at least 0, got {self.patience}, {self.keep_every}")
+        if min(self.patience, self.keep_every, self.workers) < 0:
+            raise ValueError(
+                "patience, keep_every and workers are at least 0, got "
+                f"{self.patience}, {self.keep_every}, {self.workers}"
+            )
         if self.patience and not self.monitor:
             raise ValueError("patience needs a figure to monitor")
 
     def same(self) -> dict[str, Any]:
         """What must not change between the parts of one fit, as plain values."""
-        free = {"threads", "keep_every", "patience"}
+        free = {"threads", "workers", "keep_every", "patience"}
         return {
             key: list(v) if isinstance(v, tuple) else v
             for key, v in dataclasses.asdict(self).items()

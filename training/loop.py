@@ -11,8 +11,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -24,6 +23,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from models import Continual, Network
+from training.batches import Batch, Batches, seed_of
 from training.config import Fit
 from training.log import Log
 from training.objective import Objective
@@ -32,9 +32,9 @@ from training.tasks.task import Sampler
 
 Validate = Callable[[Network], dict[str, float]]
 """A network in evaluation mode -> name and value of each figure on the validation clips."""
-Batch = tuple[Tensor, Tensor, Tensor]
-"""Windows (B, T, V, 3), truth (B,), signers (B,)."""
 PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+VERSION = 2
+"""Of a state, and of how windows are drawn: a fit goes on only with the draws that it began with."""
 
 
 class StateError(ValueError):
@@ -86,15 +86,11 @@ class Loop:
             precision=cast("Any", PRECISIONS[config.precision]),
         )
         self._fabric.launch()
-        ranks = self._fabric.world_size
-        if config.batch % ranks:
-            raise ValueError(f"a batch of {config.batch} cannot be shared by {ranks} processes")
+        rank, ranks = self._fabric.global_rank, self._fabric.world_size
         if ranks > 1 and objective is not None:
             raise ValueError("[signers] is for one process: contrast and information compare the whole batch")
-        self._share = config.batch // ranks
-        self._random = np.random.default_rng(config.seed if ranks == 1 else [config.seed, self._fabric.global_rank])
+        self._batches = Batches(sampler, config.seed, config.batch, rank, ranks)
         self._steps = math.ceil(config.windows / config.batch)
-        self._drawer = ThreadPoolExecutor(1)
         # On a CPU, convolutions over (T, V) are faster with channels last.
         self.network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self._loss = self._fabric.to_device(loss)
@@ -115,8 +111,10 @@ class Loop:
         """Train to the end, from the state if there is one; the network in evaluation mode."""
         if self._path is not None and self._path.is_file():
             self._restore(self._path)
+        self._fabric.barrier()  # nobody writes a state that another process has yet to read
+        batches = self._drawn(self.progress.epoch * self._steps, self.config.epochs * self._steps)
         while self.progress.epoch < self.config.epochs and not self._stale():
-            row = self._epoch()
+            row = self._fabric.broadcast(self._epoch(batches))
             self.progress.epoch += 1
             self.progress.history.append(row)
             self._told(row)
@@ -132,10 +130,10 @@ class Loop:
         """
         self._model.train()
         tried: list[tuple[float, float]] = []
-        for rate in np.geomspace(lowest, highest, steps).tolist():
+        rates = np.geomspace(lowest, highest, steps).tolist()
+        for rate, (windows, truth, signers) in zip(rates, self._drawn(0, steps), strict=True):
             for group in self._optimiser.param_groups:
                 group["lr"] = rate
-            windows, truth, signers = self._batch()
             _, loss, _ = self._losses(windows, self._due(truth), signers)
             tried.append((rate, loss.item()))
             if not math.isfinite(tried[-1][1]) or tried[-1][1] > 4 * min(value for _, value in tried):
@@ -149,45 +147,50 @@ class Loop:
             self._optimiser.zero_grad()
         return tried
 
-    def _epoch(self) -> dict[str, float]:
-        began, losses, hits, seen = time.perf_counter(), 0.0, 0, 0
-        waiting_s, parts = 0.0, dict[str, float]()
-        coming: Future[Batch] | None = None
+    def _drawn(self, first: int, last: int) -> Iterator[Batch]:
+        """Batches of these numbers, on the device."""
+        return map(self._fabric.to_device, self._batches.drawn(range(first, last), self.config.workers))
+
+    def _epoch(self, batches: Iterator[Batch]) -> dict[str, float]:
+        """One row of figures; those of training are of this process's share."""
+        # What torch draws (dropout) depends on the number of the epoch, as windows on theirs: no random state is kept.
+        seed = seed_of(self.config.seed, self.progress.epoch, self._fabric.global_rank)
+        torch.manual_seed(int(seed.generate_state(1)[0]))
+        began, waiting_s, parts = time.perf_counter(), 0.0, dict[str, float]()
+        # Figures stay on the device until the end: to ask for one is to wait for a GPU.
+        losses, hits, seen = list[Tensor](), list[Tensor](), list[Tensor]()
         self._model.train()
         steps = tqdm(
             range(self._steps), f"{self._stage} {self.progress.epoch + 1}", leave=False, disable=not _watched()
         )
         for step in steps:
             started = time.perf_counter()
-            windows, truth, signers = self._batch(coming)
+            windows, truth, signers = next(batches)  # (B, T, V, 3), (B,) or (B, T), (B,)
             waiting_s += time.perf_counter() - started
             truth = self._due(truth)  # (B,), or (B, N) of frames
             due = (step + 1) % self.config.accumulate == 0 or step + 1 == self._steps
             with self._fabric.no_backward_sync(self._model, enabled=not due):
                 logits, loss, told = self._losses(windows, truth, signers)  # (B, labels), or (B, N, labels)
-                # The next windows are drawn while torch computes gradients, which needs no interpreter. The last step
-                # draws none, so that between epochs the random state is that of the windows that were used.
-                coming = self._drawer.submit(self._draw) if step + 1 < self._steps else None
                 self._fabric.backward(loss / self.config.accumulate if self.config.accumulate > 1 else loss)
             if due:
                 self._step()
-            losses += loss.item()
+            losses.append(loss.detach())
+            hits.append((logits.argmax(dim=-1) == truth).sum())
+            seen.append((truth >= 0).sum())
             for name, value in told.items():
                 parts[name] = parts.get(name, 0.0) + value / self._steps
-            hits += int((logits.argmax(dim=-1) == truth).sum())
-            seen += int((truth >= 0).sum())
         row = {
-            "loss": losses / self._steps,
-            "accuracy": hits / max(1, seen),
+            "loss": torch.stack(losses).mean().item(),
+            "accuracy": int(sum(hits)) / max(1, int(sum(seen))),
             "rate": self._schedule.get_last_lr()[0],
         } | parts
         took_s = time.perf_counter() - began
-        if self._validate is not None:
+        if self._validate is not None and self._fabric.is_global_zero:
             measured = cast("Network", self._mean.network if self._mean else self.network)
             row |= {f"validation_{name}": value for name, value in self._validate(measured.eval()).items()}
         return row | {
             "seconds": took_s,
-            "windows_per_s": self._steps * self._share * self._fabric.world_size / took_s,
+            "windows_per_s": self._steps * self.config.batch / took_s,
             "waiting_s": waiting_s,
         }
 
@@ -211,15 +214,6 @@ class Loop:
             return truth
         due = list(cast("Continual", self.network).told_at(truth.shape[1]))
         return truth[:, due]  # (B, N)
-
-    def _batch(self, coming: Future[Batch] | None = None) -> Batch:
-        return self._fabric.to_device(coming.result() if coming else self._draw())  # (B, T, V, 3), (B,), (B,)
-
-    def _draw(self) -> Batch:
-        """(B, T, V, 3), (B,), (B,), in the memory of the CPU."""
-        drawn = [self._sampler.draw(self._random) for _ in range(self._share)]
-        windows, truth, signers = zip(*drawn, strict=True)
-        return torch.from_numpy(np.stack(windows)), torch.from_numpy(np.stack(truth)), torch.tensor(signers)
 
     def _step(self) -> None:
         if self.config.clip:
@@ -277,6 +271,7 @@ class Loop:
     def _write(self, path: Path) -> None:
         progress = self.progress
         state = {
+            "version": VERSION,
             "fit": json.dumps(self._same()),
             "epoch": progress.epoch,
             "history": json.dumps(progress.history),
@@ -286,9 +281,6 @@ class Loop:
             "optimiser": self._optimiser.state_dict(),
             "schedule": self._schedule.state_dict(),
             "objective": self._objective.state() if self._objective else None,
-            "random": json.dumps(self._random.bit_generator.state),
-            "torch": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
@@ -299,14 +291,14 @@ class Loop:
 
     def _restore(self, path: Path) -> None:
         state = torch.load(path, map_location=self._fabric.device, weights_only=True)
+        if state.get("version") != VERSION:
+            raise StateError(f"{path} is of a fit by another version, which drew other windows; take another folder")
         ours, theirs = self._same(), json.loads(state["fit"])
         if changed := sorted(key for key in {*ours, *theirs} if ours.get(key) != theirs.get(key)):
             told = ", ".join(f"{key} {theirs.get(key)!r} -> {ours.get(key)!r}" for key in changed)
             raise StateError(
                 f"{path} is of a fit with other settings ({told}); take another folder, or the old settings"
             )
-        if self._fabric.world_size > 1:
-            raise StateError("a fit in several processes cannot be taken up: their random states are not kept")
         progress = self.progress
         progress.epoch, progress.history = state["epoch"], json.loads(state["history"])
         progress.best_score, progress.best_epoch = state["best"]["score"], state["best"]["epoch"]
@@ -318,10 +310,6 @@ class Loop:
         self._schedule.load_state_dict(state["schedule"])
         if self._objective is not None:
             self._objective.restore(state["objective"])
-        self._random.bit_generator.state = json.loads(state["random"])
-        torch.set_rng_state(state["torch"].cpu())
-        if state["cuda"]:
-            torch.cuda.set_rng_state_all([each.cpu() for each in state["cuda"]])
         self._report(f"goes on after epoch {progress.epoch}/{self.config.epochs}, from {path}")
 
 

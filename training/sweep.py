@@ -192,7 +192,8 @@ def _apart(variation: Variation, recipe: config.Recipe, run: Path, report: Repor
     """The same in a process of its own, which may be killed and takes nothing with it."""
     context = multiprocessing.get_context("spawn")  # torch's threads do not outlive a fork
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_tell, args=(theirs, variation, recipe, run), daemon=True)
+    # No daemon, which could have no processes to draw its windows.
+    process = context.Process(target=_tell, args=(theirs, variation, recipe, run))
     process.start()
     theirs.close()
     try:

@@ -11,6 +11,7 @@ from typing import cast
 
 import numpy as np
 import torch
+from lightning_fabric.utilities import rank_zero_only
 
 from landmarks import Decoding, Layout, Manifest, find_layout
 from models import Checkpoint, Network, build
@@ -39,8 +40,10 @@ def fit(
 
     run: folder for states and logs; none keeps nothing. resume: go on from the states there, to the same weights as
     if the fit had never stopped. Raises StateError where the folder holds states and resume is not asked for.
-    Deterministic for one recipe (its seed and threads included) on one machine.
+    Deterministic for one recipe (its seed and threads included) on one machine. Of several processes (fit.devices) only
+    the first reports and writes.
     """
+    report = rank_zero_only(report)
     if run is not None and not resume and (there := _states(run)):
         raise StateError(
             f"{run} holds an unfinished fit ({there[0].name}): go on with it (--resume), or choose another"
@@ -50,14 +53,14 @@ def fit(
     _check_idle(bench)
     for side, clips in (("train", split.train), ("validation", split.validation), ("test", split.test)):
         report(f"{side}: {len(clips)} clips of persons {sorted({clip.person for clip in clips})}")
-    log = Log(run)
+    log = Log(run if leads() else None)
     network = train(recipe, bench.task, split.train, report, validation=bench.validation, run=run, log=log)
     decoding = choose_decoding(recipe, of_network(network)(bench.validation.landmarks), bench)
     figures = measure(of_network(network), dataclasses.replace(bench, test=bench.validation), decoding.start_above)
     report("validation: " + ", ".join(f"{name} {value:.4f}" for name, value in figures.items()))
     if recipe.split.refit:
         report("again, with the validation persons")
-        if run is not None:
+        if run is not None and leads():
             torch.save(network.state_dict(), run / SELECTED)
         everybody = (*split.train, *split.validation)
         network = train(recipe, bench.task, everybody, report, run=run, log=log, stage="refit")
@@ -71,11 +74,16 @@ def fit(
         weights=network.state_dict(),
         recipe=recipe.to_dict(),
     )
-    if run is not None:
+    if run is not None and leads():
         saved.save(run)
         for state in _states(run):
             state.unlink()
     return saved
+
+
+def leads() -> bool:
+    """Is this the first, or only, process of a fit, which reports and writes?"""
+    return rank_zero_only.rank == 0  # pyright: ignore[reportFunctionMemberAccess]
 
 
 def _check_idle(bench: Bench) -> None:

@@ -3,23 +3,26 @@
 import csv
 import json
 import math
+import os
 import signal
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from landmarks import HAND_21
-from models import build
+from models import build, checkpoint
 from training import config, trainer
 from training.__main__ import main
 from training.config import Fit
 from training.loop import Loop, StateError
 from training.optimise import Mean, Optimise, share_of_rate
 
+ROOT = Path(__file__).resolve().parents[2]
 # Dies like a machine that loses power, in the middle of its second stage or first, as told.
 DIES = """
 import os, signal, sys
@@ -46,11 +49,11 @@ class Waves:
         return np.broadcast_to(pose, (8, 21, 3)).astype(np.float32), truth, -1
 
 
-def fitted(state=None, told=None, **settings):
+def fitted(state=None, report=lambda line: None, **settings):
     torch.manual_seed(0)
     network = build("signing-lstm", HAND_21, labels=2, fps=10.0, hidden=8, input_dropout=0.2)
     fit = replace(Fit(epochs=4, windows=64, batch=16, rate=0.01, threads=1, device="cpu"), **settings)
-    loop = Loop(network, Waves(), fit, torch.nn.CrossEntropyLoss(), state=state, report=(told or []).append)
+    loop = Loop(network, Waves(), fit, torch.nn.CrossEntropyLoss(), state=state, report=report)
     return loop.run(), loop
 
 
@@ -90,7 +93,7 @@ def test_a_state_of_other_settings_is_refused_by_name(tmp_path):
 def test_a_finished_state_gives_its_network_back(tmp_path):
     one, _ = fitted(tmp_path / "a.state")
     told = []
-    other, _ = fitted(tmp_path / "a.state", told)
+    other, _ = fitted(tmp_path / "a.state", told.append)
     assert same(one, other)
     assert not any(line.startswith("epoch ") for line in told)
 
@@ -100,22 +103,63 @@ def test_states_are_kept_now_and_then(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a-002.state", "a-004.state", "a.state"]
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more processes than there are cores
+def test_a_fit_is_the_same_however_many_processes_draw(tmp_path):
+    alone, _ = fitted(workers=0)
+    for workers in (1, 2):
+        assert same(alone, fitted(workers=workers)[0])
+
+    def stop(line):
+        if line.startswith("epoch 2/"):
+            raise KeyboardInterrupt
+
+    state = tmp_path / "a.state"
+    with pytest.raises(KeyboardInterrupt):
+        fitted(state, stop, workers=2)
+    told = []
+    resumed, _ = fitted(state, told.append, workers=0)
+    assert told[0].startswith("goes on after epoch 1/4")
+    assert same(alone, resumed)
+
+
+def test_a_state_with_other_draws_is_refused(tmp_path):
+    fitted(tmp_path / "a.state", epochs=1)
+    state = torch.load(tmp_path / "a.state", weights_only=True)
+    torch.save(state | {"version": 1}, tmp_path / "a.state")
+    with pytest.raises(StateError, match="another version, which drew other windows"):
+        fitted(tmp_path / "a.state", epochs=1)
+
+
+@pytest.mark.slow
+def test_a_fit_in_two_processes_that_is_killed_goes_on_to_the_same_weights(recipe_file, tmp_path):
+    script = tmp_path / "fit.py"  # a file, which Fabric starts once more for the second process
+    script.write_text(DIES.replace("run=Path(sys.argv[2])", "run=Path(sys.argv[2]), resume=True"))
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    more = ("fit.devices=2", "fit.device=cpu", "fit.monitor=accuracy", "network.options.dropout=0.3")
+
+    def fit(run, dies_at=-1):
+        command = [sys.executable, str(script), str(recipe_file), str(tmp_path / run), str(dies_at), *more]
+        # Ends when all processes have: the second one, and those that draw.
+        return subprocess.run(command, timeout=200, check=False, capture_output=True, text=True, env=environment)
+
+    killed = fit("broken", dies_at=2)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert [path.name for path in (tmp_path / "broken").glob("*.state")] == ["select.state"]
+    for run in ("broken", "whole"):
+        told = fit(run)
+        assert told.returncode == 0, told.stderr
+    broken, whole = (checkpoint.load(tmp_path / run) for run in ("broken", "whole"))
+    assert broken.manifest == whole.manifest
+    assert all(torch.equal(broken.weights[name], weight) for name, weight in whole.weights.items())
+
+
 def test_two_halves_of_a_batch_make_the_step_of_the_whole():
-    class Same:
-        def __init__(self, size):
-            self.size, self.drawn = size, 0
-
-        def draw(self, random):
-            windows = np.random.default_rng(7 + self.drawn % 16)
-            self.drawn += 1
-            return windows.random((8, 21, 3)).astype(np.float32), self.drawn % 2, -1
-
     made = []
     for batch, accumulate in ((16, 1), (8, 2)):
         torch.manual_seed(0)
         network = build("signing-lstm", HAND_21, labels=2, fps=10.0, hidden=8, input_dropout=0.0)
         fit = Fit(epochs=2, windows=32, batch=batch, accumulate=accumulate, threads=1, device="cpu")
-        made.append(Loop(network, Same(batch), fit, torch.nn.CrossEntropyLoss()).run())
+        made.append(Loop(network, Waves(), fit, torch.nn.CrossEntropyLoss()).run())
     for one, other in zip(made[0].parameters(), made[1].parameters(), strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
 
@@ -187,6 +231,7 @@ def test_rates_over_a_fit():
         {"milestones": (0.8, 0.5)},
         {"patience": 3},
         {"batch": 0},
+        {"workers": -1},
     ],
 )
 def test_impossible_settings_are_refused(settings):

@@ -33,10 +33,10 @@ class Drawn(NamedTuple):
 
 
 class Sampler(Protocol):
-    """An endless source of training windows."""
+    """An endless source of training windows. Copies of it draw in several processes."""
 
     def draw(self, random: np.random.Generator) -> Drawn:
-        """One window."""
+        """One window, which depends on the random generator alone."""
         ...
 
 
