@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import multiprocessing
 import statistics
 import sys
 import tempfile
@@ -58,8 +59,8 @@ SIZES: dict[str, dict[str, Any]] = {
 @dataclass(frozen=True)
 class Measured:
     """One network. steps: of a turn. ours, plain: samples/s of each turn. waiting, drawing: shares of the fit's time in
-    which it waited for windows, and that drawing them took (mostly while torch computed). cores: CPU seconds a second
-    of the fit."""
+    which it waited for windows, and that drawing them took (in processes of their own). cores: CPU seconds a second of
+    the fit, with those of drawing."""
 
     name: str
     steps: int
@@ -84,6 +85,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=8, help="a turn aims at, at most; default: %(default)s")
     parser.add_argument("--turns", type=int, default=5, help="of each loop, after one to warm up; default: %(default)s")
     parser.add_argument("--threads", type=int, default=1, help="of torch; default: %(default)s")
+    parser.add_argument("--workers", type=int, default=1, help="processes that draw; default: %(default)s")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="default: %(default)s")
     parser.add_argument("--precision", choices=("32", "bf16"), default="32", help="of both loops; default: %(default)s")
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the table into its marked place in a file")
@@ -107,7 +109,7 @@ def run(options: argparse.Namespace) -> int:
     text = table(found, options)
     print(text)
     if options.write:
-        given = {"batch": 32, "threads": 1, "device": "cpu", "precision": "32"}
+        given = {"batch": 32, "threads": 1, "workers": 1, "device": "cpu", "precision": "32"}
         more = [f" --{key} {value}" for key in given if (value := getattr(options, key)) != given[key]]
         put(options.write, PLACE, f"`python -m bench training throughput{''.join(more)}`\n\n{text}")
     return int(any(one.ratio < TARGET or one.waiting > MOST_WAITING for one in found))
@@ -140,8 +142,8 @@ def table(found: list[Measured], options: argparse.Namespace) -> str:
         "other, medians, the ratio of each turn's two. The fit is training.loop.Loop: it draws and augments its "
         "windows, clips gradients, moves the rate, keeps its state and writes its logs. The plain loop has the same "
         "network, loss and optimiser, and a few batches that were drawn before: zero_grad, forward, loss, backward, "
-        "step. The fit draws the next windows in a thread while torch computes gradients: that takes up to so much of "
-        "a second core as `cores` says."
+        f"step. {options.workers} process(es) draw the fit's next windows while torch computes; `cores` is what both "
+        "take."
     )
 
 
@@ -151,6 +153,7 @@ def measure(name: str, options: argparse.Namespace) -> Measured:
         epochs=options.turns + 1,
         batch=options.batch,
         threads=options.threads,
+        workers=options.workers,
         device=options.device,
         precision=options.precision,
     )
@@ -163,13 +166,13 @@ def measure(name: str, options: argparse.Namespace) -> Measured:
         network, log = fresh(name), Log(Path(folder))
         loss = losses.make(LossConfig(smoothing=0.05))
         loop = Loop(network, sampler, fit, loss, state=Path(folder) / "fit.state", log=log, report=turns.take)
-        sampler.spent_s = 0.0
+        sampler.spent.value = 0.0
         turns.begin()
         loop.run()
         log.close()
     samples = steps * options.batch
     history = loop.progress.history[1:]
-    seconds = sum(row["seconds"] for row in loop.progress.history)
+    drawing = sampler.spent.value / sum(row["seconds"] for row in loop.progress.history)
     return Measured(
         name,
         steps,
@@ -177,8 +180,8 @@ def measure(name: str, options: argparse.Namespace) -> Measured:
         [samples / took_s for took_s in turns.ours_s[1:]],
         [samples / took_s for took_s in turns.plain_s[1:]],
         sum(row["waiting_s"] for row in history) / sum(row["seconds"] for row in history),
-        sampler.spent_s / seconds,
-        sum(turns.ours_cpu_s[1:]) / sum(turns.ours_s[1:]),
+        drawing,
+        sum(turns.ours_cpu_s[1:]) / sum(turns.ours_s[1:]) + (drawing if options.workers else 0),
     )
 
 
@@ -202,16 +205,17 @@ def make_sampler() -> Sampler:
 
 
 class Timed:
-    """A sampler that knows how long it drew, seconds of its own thread."""
+    """A sampler that knows how long it drew, seconds of a core, all its copies together."""
 
     def __init__(self, sampler: Sampler) -> None:
-        self._sampler, self.spent_s = sampler, 0.0
+        self._sampler, self.spent = sampler, multiprocessing.Value("d", 0.0)
 
     def draw(self, random: np.random.Generator) -> Drawn:
         """One window."""
         began = time.thread_time()
         drawn = self._sampler.draw(random)
-        self.spent_s += time.thread_time() - began
+        with self.spent.get_lock():
+            self.spent.value += time.thread_time() - began
         return drawn
 
 

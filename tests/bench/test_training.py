@@ -247,6 +247,6 @@ def test_a_fit_and_the_plain_loop_take_turns(tmp_path, capsys):
 )
 def test_the_verdicts_of_throughput(ours, waiting, said, capsys):
     one = throughput.Measured("sgn", 8, 1000, [ours] * 3, [100.0, 100.0, 50.0], waiting, 0.1, 1.1)
-    options = argparse.Namespace(batch=8, precision="32", device="cpu", threads=1, turns=3)
+    options = argparse.Namespace(batch=8, precision="32", device="cpu", threads=1, workers=1, turns=3)
     row = cells(throughput.table([one], options), "sgn")
     assert (row[6], row[10]) == said
