@@ -135,7 +135,7 @@ def test_a_fit_in_two_processes_that_is_killed_goes_on_to_the_same_weights(recip
     script = tmp_path / "fit.py"  # a file, which Fabric starts once more for the second process
     script.write_text(DIES.replace("run=Path(sys.argv[2])", "run=Path(sys.argv[2]), resume=True"))
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    more = ("fit.devices=2", "fit.device=cpu", "fit.monitor=accuracy", "network.options.dropout=0.3")
+    more = ("fit.devices=2", "fit.device=cpu", "fit.windows=64", "fit.monitor=accuracy", "network.options.dropout=0.3")
 
     def fit(run, dies_at=-1):
         command = [sys.executable, str(script), str(recipe_file), str(tmp_path / run), str(dies_at), *more]
