@@ -83,11 +83,14 @@ def test_a_model_of_actions_has_no_background():
     assert Manifest.from_json(said.to_json()) == said
 
 
-def test_where_depth_is_measured_a_body_that_turns_away_keeps_its_size():
-    """Shoulders 1 apart in depth alone: on a picture's layout they would be no measure."""
+def test_where_depth_is_measured_the_trunk_is_the_unit_however_it_leans_and_shoulders_are_not():
+    """A trunk 1 long in depth alone: on a picture's layout it would be no measure."""
     import torch
 
+    names = ("spine_shoulder", "spine_base", "left_shoulder", "right_shoulder", "left_hand")
+    top, base, left, right, hand = KINECT_20.indices(*names).tolist()
     xyz = torch.zeros(1, 2, 20, 3)
-    left, right, hand = KINECT_20.indices("left_shoulder", "right_shoulder", "left_hand").tolist()
-    xyz[..., left, 2], xyz[..., right, 2], xyz[..., hand, 1] = 0.5, -0.5, 2.0
-    assert Normalise(KINECT_20, 30.0)(xyz)[0, 1, 0, hand] == pytest.approx(2.0, abs=1e-4)
+    xyz[..., top, 2], xyz[..., base, 2], xyz[..., hand, 1] = 0.5, -0.5, 2.0
+    for width in (0.1, 3.0):
+        xyz[..., left, 0], xyz[..., right, 0] = width / 2, -width / 2
+        assert Normalise(KINECT_20, 30.0)(xyz)[0, 1, 0, hand] == pytest.approx(2.0, abs=1e-4)

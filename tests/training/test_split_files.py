@@ -98,10 +98,19 @@ def test_validation_persons_are_apart_from_those_that_are_trained_on():
 
 
 def test_an_unknown_protocol_and_a_take_of_another_set_say_so():
-    with pytest.raises(ValueError, match="choose from ntu120-xset"):
+    with pytest.raises(ValueError, match="choose from .*ntu120-xset"):
         official("ntu", [clip("a")])
     with pytest.raises(ValueError, match="not named as NTU"):
         official("ntu60-xsub", [clip("a")])
+
+
+def test_one_signer_alone_is_cut_by_takes():
+    clips = [clip(f"{person}-{i}", person=person) for person in (1, 2) for i in range(20)]
+    split = official("asl-words-1-2", clips, 0.1)
+    assert {c.person for c in (*split.train, *split.validation)} == {1}
+    assert {c.person for c in split.test} == {2}
+    assert (len(split.train), len(split.validation), len(split.test)) == (18, 2, 20)
+    assert {c.person for c in official("asl-words-2-1", clips).test} == {1}
 
 
 def test_real_benchmarks_split_as_published(data):
