@@ -98,7 +98,7 @@ def test_validation_persons_are_apart_from_those_that_are_trained_on():
 
 
 def test_an_unknown_protocol_and_a_take_of_another_set_say_so():
-    with pytest.raises(ValueError, match="choose from .*ntu120-xset"):
+    with pytest.raises(ValueError, match=r"choose from .*ntu120-xset"):
         official("ntu", [clip("a")])
     with pytest.raises(ValueError, match="not named as NTU"):
         official("ntu60-xsub", [clip("a")])
