@@ -150,7 +150,8 @@ def tables(study: Study, found: Measured) -> str:
         "Nothing is finished."
         if not tested
         else f"Accuracy on {tested} test samples, in brackets its bootstrap interval of 95% over their clips. "
-        f"Ensembles are means of probabilities; weights, epochs and thresholds are chosen on {validated} validation samples alone. "
+        "Ensembles are means of probabilities; weights, epochs and thresholds are chosen on "
+        f"{validated} validation samples alone. "
         "Seconds are of all fits of the row, one thread each."
     )
     if study.targets:
