@@ -10,15 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.table import check_place, markdown, put, verdict
+from bench.studies import find_recipe, find_study
+from bench.table import check_place, markdown, verdict, write
 from models.streams import STREAMS
 from training import config, ensemble_runs, sweep
 from training.config import ConfigError
 from training.ensemble_runs import Answers, EnsembleError, Row
 from training.sweep import Outcome, Variation
 
-CONFIGS = Path(config.__file__).parent / "configs"
-STUDIES = CONFIGS / "studies"
 ALONE = "single stream"
 """Heads the column of a network's first stream, or of its one fit."""
 
@@ -30,6 +29,7 @@ class Study:
     recipe: file, from the study's folder or from training/configs. rows: name -> keys put over the recipe's, as in a
         file of variations, and `streams`: one fit each, by network.options.stream; none is one fit as the recipe is.
         A row that names no network is of the one that it is called after.
+    over: keys put over every row's.
     ensembles: name -> rows (all their streams) or "row/stream"; [] is everything there is.
     targets: row or ensemble -> least accuracy. counts: of the two answers of an ensemble, and of a row with several
         streams, the one that its target asks of; written before anything is measured.
@@ -37,6 +37,7 @@ class Study:
 
     recipe: str
     rows: dict[str, dict[str, Any]]
+    over: dict[str, Any] = field(default_factory=dict)
     ensembles: dict[str, tuple[str, ...]] = field(default_factory=dict)
     targets: dict[str, float] = field(default_factory=dict)
     counts: Literal["searched weights", "equal weights"] = "searched weights"
@@ -78,7 +79,7 @@ class Study:
         found = []
         for row, values in self.rows.items():
             values = {key: value for key, value in values.items() if key != "streams"}
-            values = sweep.merged({"network": {"name": row}}, values)
+            values = sweep.merged({"network": {"name": row}}, values, self.over)
             for fit, stream in zip(self.fits(row), self.streams(row) or ("",), strict=True):
                 own = {"network": {"options": {"stream": stream}}} if stream else {}
                 found.append(Variation(fit, config.put_over(sweep.merged(values, own), overrides)))
@@ -86,12 +87,15 @@ class Study:
 
 
 def read_study(path: Path) -> tuple[Study, dict[str, Any]]:
-    """The study, and its recipe as plain values, on one thread. Raises ConfigError."""
-    study: Study = config.build(Study, config.read_toml(path, "study"), "study.")
-    found = next((p for p in (path.parent / study.recipe, CONFIGS / study.recipe) if p.is_file()), None)
-    if found is None:
-        raise ConfigError(f"there is no recipe {study.recipe} in {path.parent} or {CONFIGS}")
-    return study, config.load(found, ("fit.threads=1",)).to_dict()
+    """The study, and its recipe as plain values, on one thread. Raises ConfigError.
+
+    A file that says `like` is that study, beside it, with what it says itself put over.
+    """
+    raw = config.read_toml(path, "study")
+    if like := raw.pop("like", ""):
+        raw = sweep.merged(config.read_toml(path.parent / str(like), "study"), raw)
+    study: Study = config.build(Study, raw, "study.")
+    return study, config.load(find_recipe(path, study.recipe), ("fit.threads=1",)).to_dict()
 
 
 @dataclass(frozen=True)
@@ -243,8 +247,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    path = Path(options.study)
-    path = path if path.suffix == ".toml" else STUDIES / f"{options.study}.toml"
+    path = find_study(options.study)
     study, base = read_study(path)
     place, out = f"training accuracy {path.stem}", options.out / path.stem
     if options.write:
@@ -264,8 +267,7 @@ def _run(options: argparse.Namespace) -> int:
     print(text)
     if options.write:
         command = " ".join(["python -m bench training accuracy", options.study, *_settings(options)])
-        put(options.write, place, f"`{command}`\n\n{text}")
-        print(f"\nwritten: {options.write}")
+        write(options.write, place, command, text)
     return int(missed(study, found))
 
 

@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from bench.accuracy import CONFIGS, STUDIES
 from bench.replay import Judged, judge, milliseconds, open_model, settle
-from bench.table import check_place, markdown, put
+from bench.studies import find_recipe, find_study
+from bench.table import check_place, markdown, write
 from landmarks import Decoding
 from models import checkpoint
 from training import config, datasets, metrics, online_metrics, sweep
 from training.config import ConfigError
 from training.decoding import choose
-from training.evaluate import make_bench
+from training.evaluate import make_split, make_task
 from training.online_metrics import Recording
 from training.stream import Stream
 from training.sweep import Variation
@@ -97,7 +97,7 @@ def replay_run(run: Path, name: str, overrides: Sequence[str] = ()) -> Replayed:
     overrides: "section.key=value", put over the run's recipe. Raises ValueError where a side has no streams.
     """
     recipe = config.from_dict(checkpoint.load(run).recipe, tuple(overrides))
-    split = make_bench(recipe).split
+    split = make_split(recipe, make_task(recipe))
     sides = [[clip for clip in side if isinstance(clip, Stream)] for side in (split.validation, split.test)]
     if not all(sides):
         raise ValueError(f"{run}: its recipe has no streams to validate or test on; a .onnx is asked on all of a set's")
@@ -140,8 +140,8 @@ def together(name: str, folds: Sequence[Replayed]) -> Replayed:
 class Study:
     """What is cross-validated: a file of training/configs/studies.
 
-    recipe: file, from training/configs. folds: each is tested on once. rows: name -> keys put over the recipe's; a row
-        that names no network is of the one that it is called after.
+    recipe: see bench.studies.find_recipe. folds: each is tested on once. rows: name -> keys put over the recipe's; a
+        row that names no network is of the one that it is called after.
     """
 
     recipe: str
@@ -223,10 +223,9 @@ def _run_models(options: argparse.Namespace) -> int:
 
 
 def _run_study(options: argparse.Namespace) -> int:
-    path = Path(options.study)
-    path = path if path.suffix == ".toml" else STUDIES / f"{options.study}.toml"
+    path = find_study(options.study)
     study: Study = config.build(Study, config.read_toml(path, "study"), "study.")
-    base = config.load(CONFIGS / study.recipe, (f"data.folder={options.folder}", "fit.threads=1")).to_dict()
+    base = config.load(find_recipe(path, study.recipe), (f"data.folder={options.folder}", "fit.threads=1")).to_dict()
     place, out = f"online {path.stem}", options.out / path.stem
     if options.write:
         check_place(options.write, place)
@@ -247,8 +246,7 @@ def _run_study(options: argparse.Namespace) -> int:
         settings = ["--only", *options.only] if options.only else []
         settings += [part for value in options.overrides for part in ("--set", value)]
         command = " ".join(["python -m bench online --study", options.study, *settings])
-        put(options.write, place, f"`{command}`\n\n{text}")
-        print(f"\nwritten: {options.write}")
+        write(options.write, place, command, text)
     return 0
 
 

@@ -27,6 +27,12 @@ def verdict(reached: float, target: float) -> str:
     return "yes" if reached >= target else "no"
 
 
+def write(path: Path, name: str, command: str, text: str) -> None:
+    """Put a command and what it measured into their place in a file, and say so."""
+    put(path, name, f"`{command}`\n\n{text}")
+    print(f"\nwritten: {path}")
+
+
 def put(path: Path, name: str, text: str) -> None:
     """Replace what stands between `<!-- bench NAME -->` and the next `<!-- end -->` of a file.
 

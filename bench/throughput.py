@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.table import check_place, markdown, put, verdict
+from bench.table import check_place, markdown, verdict, write
 from landmarks import SIGN_27, LandmarkSequence
 from models import NETWORKS, Network, build
 from training import losses
@@ -111,7 +111,7 @@ def run(options: argparse.Namespace) -> int:
     if options.write:
         given = {"batch": 32, "threads": 1, "workers": 1, "device": "cpu", "precision": "32"}
         more = [f" --{key} {value}" for key in given if (value := getattr(options, key)) != given[key]]
-        put(options.write, PLACE, f"`python -m bench training throughput{''.join(more)}`\n\n{text}")
+        write(options.write, PLACE, f"python -m bench training throughput{''.join(more)}", text)
     return int(any(one.ratio < TARGET or one.waiting > MOST_WAITING for one in found))
 
 

@@ -53,12 +53,18 @@ def make_task(recipe: Recipe) -> AnyTask:
 def make_bench(recipe: Recipe) -> Bench:
     """Read the data, split it, cut the windows. Raises what those raise."""
     task, stride = make_task(recipe), recipe.window.stride
+    split = make_split(recipe, task)
+    return Bench(split, task, task.windows(split.validation, stride), task.windows(split.test, stride))
+
+
+def make_split(recipe: Recipe, task: AnyTask) -> Split:
+    """Read the data and split it: all that is asked of a fit which nobody measures. Raises what those raise."""
     split = _split(recipe.split, _recordings(recipe, task))
     if isinstance(task, Frames):
         singles = datasets.load(Path(recipe.data.folder), recipe.data.clips)
         shown = tuple(whole(clip) for clip, _ in labelled(task, singles))
         split = replace(split, train=(*split.train, *shown))
-    return Bench(split, task, task.windows(split.validation, stride), task.windows(split.test, stride))
+    return split
 
 
 def _recordings(recipe: Recipe, task: AnyTask) -> Sequence[Clip]:

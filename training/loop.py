@@ -76,7 +76,7 @@ class Loop:
         stage: str = "fit",
         report: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self.config, self._sampler, self._validate, self._path = config, sampler, validate, state
+        self.config, self._validate, self._path = config, validate, state
         self._objective = objective
         self._log, self._stage, self._report = log or Log(), stage, report
         self._fabric = Fabric(
@@ -139,12 +139,7 @@ class Loop:
             if not math.isfinite(tried[-1][1]) or tried[-1][1] > 4 * min(value for _, value in tried):
                 break
             self._fabric.backward(loss)
-            if self.config.clip:
-                self._fabric.clip_gradients(
-                    self._model, self._optimiser, max_norm=self.config.clip, error_if_nonfinite=False
-                )
-            self._optimiser.step()
-            self._optimiser.zero_grad()
+            self._learn()
         return tried
 
     def _drawn(self, first: int, last: int) -> Iterator[Batch]:
@@ -215,13 +210,17 @@ class Loop:
         due = list(cast("Continual", self.network).told_at(truth.shape[1]))
         return truth[:, due]  # (B, N)
 
-    def _step(self) -> None:
+    def _learn(self) -> None:
+        """By the gradients that there are, which are then none."""
         if self.config.clip:
             self._fabric.clip_gradients(
                 self._model, self._optimiser, max_norm=self.config.clip, error_if_nonfinite=False
             )
         self._optimiser.step()
         self._optimiser.zero_grad()
+
+    def _step(self) -> None:
+        self._learn()
         self._schedule.step()
         if self._mean:
             self._mean.update(self.network)

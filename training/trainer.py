@@ -18,7 +18,7 @@ from models import Checkpoint, Network, build
 from training import labels, losses, metrics, objective
 from training.clip import Clip
 from training.config import Recipe
-from training.evaluate import Bench, make_bench, measure, measure_network, of_network
+from training.evaluate import Bench, make_bench, make_split, make_task, measure, measure_network, of_network
 from training.log import Log
 from training.loop import Loop, StateError, Validate
 from training.tasks import Signing
@@ -128,9 +128,10 @@ def find_rate(
     recipe: Recipe, lowest: float, highest: float, steps: int, report: Report = lambda line: None
 ) -> list[tuple[float, float]]:
     """(rate, loss) of each step of a fit on the train side whose rate rises; it ends where it comes apart."""
-    bench = make_bench(recipe)
+    task = make_task(recipe)
+    clips = make_split(recipe, task).train
     with _repeatable(recipe.fit.deterministic):
-        return make_loop(recipe, bench.task, bench.split.train, report).try_rates(lowest, highest, steps)
+        return make_loop(recipe, task, clips, report).try_rates(lowest, highest, steps)
 
 
 def make_loop(

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from bench.__main__ import main
-from bench.online import CONFIGS, STUDIES, Replayed, Study, choose_decoding, measure, tables, together
+from bench.online import Replayed, Study, choose_decoding, measure, tables, together
 from bench.replay import judge, open_model, settle
+from bench.studies import CONFIGS, STUDIES
 from landmarks import SHREC_20, Decoding, LandmarkSequence, frames_behind
 from models import Checkpoint, build
 from service.session import Frame, Session

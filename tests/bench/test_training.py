@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from bench import accuracy, table, throughput
+from bench import accuracy, studies, table, throughput
 from bench.__main__ import main
 from models import NETWORKS, checkpoint
 from training import sweep
@@ -109,10 +109,19 @@ def test_a_file_that_is_no_study_is_told_before_anything_is_fitted(tmp_path, cap
 
 
 def test_the_shipped_studies_are_recipes():
-    for path in sorted(set(accuracy.STUDIES.glob("*.toml")) - set(accuracy.STUDIES.glob("*-online.toml"))):
+    for path in sorted(set(studies.STUDIES.glob("*.toml")) - set(studies.STUDIES.glob("*-online.toml"))):
         study, base = accuracy.read_study(path)
         for variation in study.variations():
             assert sweep.vary(base, variation).fit.threads == 1, path.name
+
+
+def test_a_study_like_another_has_its_rows_and_what_it_says_itself():
+    path = studies.STUDIES / "asl-words-2-1.toml"
+    (one, base), (like, _) = accuracy.read_study(path), accuracy.read_study(path.with_name("asl-words-1-2.toml"))
+    assert list(one.rows) == list(like.rows)
+    assert one.targets != like.targets
+    for study, protocol in ((one, "asl-words-2-1"), (like, "asl-words-1-2")):
+        assert {sweep.vary(base, each).split.protocol for each in study.variations()} == {protocol}
 
 
 def test_finished_fits_are_read_and_put_into_the_docs(fitted, study_file, tmp_path, capsys):
@@ -238,7 +247,9 @@ def test_a_fit_and_the_plain_loop_take_turns(tmp_path, capsys):
     assert code == int("no" in (row[6], row[10]))
     written = docs.read_text()
     assert "`python -m bench training throughput --batch 4`" in written
-    assert told.strip() in written
+    table, _, place = told.partition("written: ")
+    assert place.strip() == str(docs)
+    assert table.strip() in written
 
 
 @pytest.mark.parametrize(
