@@ -136,6 +136,7 @@ CONTINUAL = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONTINUAL)
 def test_a_continual_network_steps_through_a_session_as_torch_answers_the_clip(name, tmp_path):
     torch.manual_seed(0)

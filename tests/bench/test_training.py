@@ -124,6 +124,7 @@ def test_a_study_like_another_has_its_rows_and_what_it_says_itself():
         assert {sweep.vary(base, each).split.protocol for each in study.variations()} == {protocol}
 
 
+@pytest.mark.slow
 def test_finished_fits_are_read_and_put_into_the_docs(fitted, study_file, tmp_path, capsys):
     runs = {name: fitted / "tiny-study" / name for name in ("stgcn-joint", "stgcn-bone", "small")}
     before = {name: (run / checkpoint.FILE).stat().st_mtime_ns for name, run in runs.items()}
@@ -149,6 +150,7 @@ def test_finished_fits_are_read_and_put_into_the_docs(fitted, study_file, tmp_pa
     assert "BEFORE" not in written
 
 
+@pytest.mark.slow
 def test_a_missing_or_failed_fit_and_a_missed_target_are_told(fitted, study_file, capsys):
     runs = fitted / "tiny-study"
     (runs / "small").rename(runs / "away")
@@ -176,6 +178,7 @@ def test_a_missing_or_failed_fit_and_a_missed_target_are_told(fitted, study_file
     assert re.search(r"^\| stgcn .*\| 1\.01 .*\| no", told, re.M)
 
 
+@pytest.mark.slow
 def test_a_row_that_there_is_not_is_refused(fitted, study_file, capsys):
     assert main(command(study_file, fitted, "--only", "sgn")) == 2
     assert "choose from stgcn, small, or one of stgcn/joint" in capsys.readouterr().err

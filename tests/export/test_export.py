@@ -64,6 +64,7 @@ def written(saved, tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_the_graph_is_the_contract(written):
     session = ort.InferenceSession(str(written), providers=["CPUExecutionProvider"])
     (given,), (answer,) = session.get_inputs(), session.get_outputs()
@@ -101,6 +102,7 @@ def test_the_service_serves_it(written, saved):
         assert sum(scored.probabilities) == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_graph_of_other_weights_is_refused(one):
     other = one.network()
     for parameter in other.parameters():
@@ -109,6 +111,7 @@ def test_a_graph_of_other_weights_is_refused(one):
         parity.check(other, to_onnx(one.network(), one.manifest), FRAMES, 27)
 
 
+@pytest.mark.slow
 def test_a_network_that_gives_nan_is_refused_and_leaves_the_file_as_it_was(one, tmp_path):
     weights = dict(one.weights)
     name = next(key for key in weights if key.endswith("bias"))
@@ -121,6 +124,7 @@ def test_a_network_that_gives_nan_is_refused_and_leaves_the_file_as_it_was(one, 
     assert path.read_bytes() == b"as it was"
 
 
+@pytest.mark.slow
 def test_a_disagreement_leaves_no_file(one, tmp_path):
     path = tmp_path / "made.onnx"
     with pytest.raises(Disagreement, match="Nothing was written"):

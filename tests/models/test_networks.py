@@ -89,6 +89,7 @@ def test_what_one_window_says_does_not_depend_on_its_neighbours(name):
     torch.testing.assert_close(made(xyz), alone, atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 @every_network
 def test_learns_four_clips_by_heart(name):
     made, xyz, truth = build(name, SIGN_27, labels=4, fps=15.0, **SMALL[name]), body(4), torch.arange(4)

@@ -9,6 +9,7 @@ from training.config import ConfigError
 CONFIGS = sorted(Path(config.__file__).parent.joinpath("configs").glob("*.toml"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_shipped_recipes_load_and_survive_a_checkpoint(path):
     recipe = config.load(path)

@@ -25,6 +25,7 @@ def test_a_constant_is_smoothed_to_itself():
     assert smooth([2.0] * 5) == pytest.approx([2.0] * 5)
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_curve_and_says_what_to_set(recipe_file, tmp_path, capsys):
     out = tmp_path / "rates.csv"
     command = ["find-rate", str(recipe_file), "--out", str(out), "--steps", "60", "--lowest", "1e-5"]

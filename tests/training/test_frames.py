@@ -277,6 +277,7 @@ def test_a_window_network_learns_events_of_streams_that_it_never_saw(recipe_file
     assert figures["frames"] == 2 * len(range(0, 80 - 4, 2))
 
 
+@pytest.mark.slow
 def test_a_continual_network_learns_from_every_frame_and_is_measured_as_a_window_and_as_a_stream(continual):
     figures = continual.manifest.metrics
     assert min(figures["accuracy"], figures["stream_accuracy"]) > 0.7
@@ -286,6 +287,7 @@ def test_a_continual_network_learns_from_every_frame_and_is_measured_as_a_window
     assert (continual.manifest.centre, continual.manifest.background) == (1, "none")
 
 
+@pytest.mark.slow
 def test_what_is_measured_of_a_stream_is_what_its_steps_say(recipe_file, continual):
     bench = evaluate.make_bench(config.load(recipe_file, EVERY))
     network = continual.network()
@@ -303,6 +305,7 @@ def test_what_is_measured_of_a_stream_is_what_its_steps_say(recipe_file, continu
     assert continual.manifest.metrics["stream_accuracy"] == pytest.approx(np.mean(right), abs=0.01)
 
 
+@pytest.mark.slow
 def test_a_fit_of_frames_goes_on_to_the_same_weights(recipe_file, continual, tmp_path):
     class Killed(Exception):
         pass

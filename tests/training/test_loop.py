@@ -239,6 +239,7 @@ def test_impossible_settings_are_refused(settings):
         Fit(**settings)
 
 
+@pytest.mark.slow
 def test_the_run_folder_holds_model_figures_and_logs(recipe_file, tmp_path, capsys):
     run = tmp_path / "run"
     assert main(["fit", str(recipe_file), "--out", str(run), "--set", "fit.epochs=1", "--deterministic"]) == 0

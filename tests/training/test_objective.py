@@ -128,6 +128,7 @@ def test_a_network_without_an_embedding_says_which_have_one(recipe_file):
         config.load(recipe_file, ("signers.contrast=0.1",))
 
 
+@pytest.mark.slow
 def test_a_fit_with_all_of_it_logs_each_and_comes_back(recipe_file, tmp_path):
     told = []
     recipe = config.load(

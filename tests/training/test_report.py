@@ -57,6 +57,7 @@ def bench(saved):
     return make_bench(config.from_dict(saved.recipe))
 
 
+@pytest.mark.slow
 def test_a_fit_ends_with_a_page_that_needs_nothing_else(run):
     page = Page((run / report.FILE).read_text())
     assert not page.open
@@ -70,6 +71,7 @@ def test_a_fit_ends_with_a_page_that_needs_nothing_else(run):
         assert b"<svg" in base64.b64decode(content)
 
 
+@pytest.mark.slow
 def test_the_page_says_what_the_run_is(run, saved):
     text = Page((run / report.FILE).read_text()).text
     for name, value in saved.manifest.metrics.items():
@@ -79,6 +81,7 @@ def test_the_page_says_what_the_run_is(run, saved):
     assert '"widths"' in text
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_same_page_again(run, capsys):
     before = (run / report.FILE).read_text()
     (run / report.FILE).unlink()

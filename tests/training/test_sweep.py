@@ -71,6 +71,7 @@ def test_two_of_one_name_are_refused(recipe_file, tmp_path):
         sweep.sweep(raw, [Variation("a/b", {}), Variation("a-b", {})], tmp_path)
 
 
+@pytest.mark.slow
 def test_a_sweep_keeps_what_is_done_and_loses_nothing_to_a_failure(recipe_file, tmp_path, capsys):
     variations = tmp_path / "variations.toml"
     variations.write_text(

@@ -15,6 +15,7 @@ def saved(recipe_file):
     return trainer.fit(config.load(recipe_file))
 
 
+@pytest.mark.slow
 def test_a_fit_tells_a_waving_hand_from_a_resting_one_on_a_person_it_never_saw(saved):
     manifest = saved.manifest
     assert manifest.metrics["pr_auc_hands_visible"] > 0.9
@@ -32,6 +33,7 @@ def test_a_fit_is_the_same_twice_and_another_with_another_seed(recipe_file, save
     assert again.manifest == saved.manifest
 
 
+@pytest.mark.slow
 def test_a_checkpoint_comes_back_as_it_was(saved, tmp_path):
     saved.save(tmp_path / "run")
     loaded = checkpoint.load(tmp_path / "run")
