@@ -24,6 +24,7 @@ bones = ["stgcn/bone", "small"]
 [targets]
 stgcn = 0.01
 both = 0.02
+best = 0.03
 """
 QUICK = ("fit.epochs=1", "fit.windows=32", "split.refit=false")
 MARKED = "# Results\n\n<!-- bench training accuracy tiny-study -->\nBEFORE\n<!-- end -->\n\nafter\n"
@@ -81,6 +82,7 @@ def test_a_study_is_fits_by_row_and_stream():
         ({"ensembles": {"a": ("sgn", "stgcn/motion")}}, "stgcn/motion, which is no row"),
         ({"ensembles": {"sgn": ()}}, "called as a row"),
         ({"targets": {"stgcn/bone": 0.9}}, "target of stgcn/bone"),
+        ({"ensembles": {"best": ()}}, "none is called so"),
     ],
 )
 def test_what_is_no_study_is_refused(changes, told):
@@ -142,6 +144,10 @@ def test_finished_fits_are_read_and_put_into_the_docs(fitted, study_file, tmp_pa
     assert int(row[5].replace(",", "")) > int(small[5].replace(",", ""))
     assert cells(told, "both")[1] == "stgcn, small"
     assert "| yes" in told
+    searched = {"small": small[1], "stgcn": row[4], **{name: cells(told, name)[3] for name in ("both", "bones")}}
+    best, reached = re.findall(r"\| best: (\S+) +\| .* \| (0\.\d+) +\| 0\.03", told)[0]
+    assert searched[best].startswith(max(text.split()[0] for text in searched.values()))
+    assert float(reached) == pytest.approx(float(searched[best].split()[0]), abs=1e-3)
     written = docs.read_text()
     assert told.split("\n\nwritten:")[0].strip() in written
     assert f"`python -m bench training accuracy {study_file} --set fit.epochs=1" in written
