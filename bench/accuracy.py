@@ -33,8 +33,8 @@ class Study:
         A row that names no network is of the one that it is called after.
     over: keys put over every row's.
     ensembles: name -> rows (all their streams) or "row/stream"; [] is everything there is.
-    targets: row, ensemble or "best" -> least accuracy. counts: of the two answers of an ensemble, and of a row with several
-        streams, the one that its target asks of; written before anything is measured.
+    targets: row, ensemble or "best" -> least accuracy. counts: of the two answers of an ensemble, and of a row with
+        several streams, the one that its target asks of; written before anything is measured.
     """
 
     recipe: str
