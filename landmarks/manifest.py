@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from landmarks.errors import ManifestError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""What is written. Version 1, which is read too, knew windows alone."""
 METADATA_KEY = "signstream.manifest"
 """The ONNX metadata key under which a manifest travels, as JSON."""
 
@@ -52,6 +53,13 @@ class Manifest:
     layout, joints: name of the layout and its V joints, in the order the graph takes.
     window_frames: T. stride_frames: frames from one prediction to the next, live.
     fps: frames per second that the graph takes.
+    form: `window`, a graph of whole windows, `landmarks` (B, T, V, 3) -> `probabilities` (B, labels); or `stream`, a
+        graph of one step, `frame` (B, V, 3) and `state_0`, `state_1` ... -> `probabilities` and `next_0`, `next_1` ...
+        B streams of any age step together, each with a prediction at every frame, so stride_frames is 1. T is then how
+        many frames a prediction is about, and not an axis of the graph.
+    states: shapes of a stream's states, without B. All are 0 where a stream begins.
+    precision: of the weights in the graph.
+    weights_sha256: of all weights before any folding or rounding, so that two forms of one fit can be told as such.
     labels: names of its outputs, in order. background: the label that is no event; empty where
         every label is one.
     centre: which moment of its window a prediction speaks of, 0 the oldest frame, 1 the newest.
@@ -76,13 +84,25 @@ class Manifest:
     licence: str = ""
     sources: tuple[str, ...] = ()
     metrics: dict[str, float] = field(default_factory=dict)
+    form: Literal["window", "stream"] = "window"
+    states: tuple[tuple[int, ...], ...] = ()
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    weights_sha256: str = ""
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self) -> None:
-        if self.format_version != FORMAT_VERSION:
+        if self.format_version not in range(1, FORMAT_VERSION + 1):
             raise ManifestError(
-                f"model {self.name!r} has manifest format {self.format_version}, this release reads {FORMAT_VERSION}"
+                f"model {self.name!r} has manifest format {self.format_version}, this release reads 1 to {FORMAT_VERSION}"
             )
+        if self.form not in ("window", "stream") or self.precision not in ("fp32", "fp16", "int8"):
+            raise ManifestError(
+                f"form is window or stream, precision fp32, fp16 or int8; got {self.form!r}, {self.precision!r}"
+            )
+        if (self.form == "stream") != bool(self.states) or any(size < 1 for shape in self.states for size in shape):
+            raise ManifestError(f"a stream has the shapes of its states, a window none; got {self.form}, {self.states}")
+        if self.form == "stream" and self.stride_frames != 1:
+            raise ManifestError(f"a stream is answered at every frame, got stride_frames {self.stride_frames}")
         if self.task not in ("signing", "gesture"):
             raise ManifestError(f"task is signing or gesture, got {self.task!r}")
         known = {*self.labels, ""}
@@ -119,11 +139,15 @@ class Manifest:
         return _build(cls, raw)
 
 
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(each) for each in value) if isinstance(value, list) else value
+
+
 def _build(kind: type[Any], raw: dict[str, Any]) -> Any:
     known = {f.name for f in dataclasses.fields(kind)}
     if unknown := sorted(set(raw) - known):
         raise ManifestError(f"unknown key in the manifest: {', '.join(unknown)}")
-    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
+    values: dict[str, Any] = {key: _frozen(value) for key, value in raw.items()}
     if isinstance(decoding := values.get("decoding"), dict):
         values["decoding"] = _build(Decoding, decoding)
     try:

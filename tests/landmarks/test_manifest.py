@@ -12,6 +12,18 @@ def test_a_manifest_survives_json():
     assert Manifest.from_json(original.to_json()) == original
 
 
+def test_a_stream_survives_json_with_the_shapes_of_its_states():
+    original = dataclasses.replace(manifest(), form="stream", stride_frames=1, states=((1,), (64, 4)))
+    assert Manifest.from_json(original.to_json()) == original
+
+
+def test_a_file_of_the_first_format_is_a_window():
+    raw = json.loads(manifest().to_json())
+    first = {key: raw[key] for key in raw if key not in ("form", "states", "precision", "weights_sha256")}
+    read = Manifest.from_json(json.dumps(first | {"format_version": 1}))
+    assert (read.form, read.states, read.precision) == ("window", (), "fp32")
+
+
 def broken(**changes):
     return json.dumps(json.loads(manifest().to_json()) | changes)
 
@@ -26,6 +38,12 @@ def broken(**changes):
         (broken(decoding={"volume": 1}), "unknown key in the manifest: volume"),
         (broken(decoding={"start_above": 0.2, "stop_below": 0.8}), "stop_below <= start_above"),
         (broken(format_version=99), "format 99, this release reads 1"),
+        (broken(form="clip"), "form is window or stream"),
+        (broken(precision="fp8"), "fp32, fp16 or int8"),
+        (broken(form="stream", stride_frames=1), "shapes of its states"),
+        (broken(states=[[4]]), "shapes of its states"),
+        (broken(form="stream", stride_frames=1, states=[[0]]), "shapes of its states"),
+        (broken(form="stream", stride_frames=2, states=[[4]]), "at every frame"),
         (broken(background="nothing"), "distinct labels"),
         (broken(stride_frames=99), "stride_frames <= window_frames"),
         (broken(fps=0), "0 < fps"),
