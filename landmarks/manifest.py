@@ -93,7 +93,8 @@ class Manifest:
     def __post_init__(self) -> None:
         if self.format_version not in range(1, FORMAT_VERSION + 1):
             raise ManifestError(
-                f"model {self.name!r} has manifest format {self.format_version}, this release reads 1 to {FORMAT_VERSION}"
+                f"model {self.name!r} has manifest format {self.format_version}, "
+                f"this release reads 1 to {FORMAT_VERSION}"
             )
         if self.form not in ("window", "stream") or self.precision not in ("fp32", "fp16", "int8"):
             raise ManifestError(
