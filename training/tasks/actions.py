@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from landmarks import Layout
 from training import labels, sampling
-from training.augment import Augment, retime, track, view
+from training.augment import Augment, moments, resample, track, view
 from training.clip import Clip
 from training.motion import hands_seen
 from training.tasks.task import Drawn, Take, count, labelled
@@ -96,11 +96,11 @@ class Sampler:
         truth = int(random.choice(len(self._clips), p=shares))
         takes = self._clips[truth]
         take = takes[random.integers(len(takes))]
-        points = retime(take.points, augment, random)
-        length = max(1, round(len(points) * random.uniform(task.config.crop, 1)))
-        first = int(random.integers(len(points) - length + 1))
-        frames = first + sampling.segments(length, task.frames, random)
-        window = view(sampling.gather(points, frames), task.layout, augment, random)
+        positions = moments(len(take.points), augment, random)  # of the clip at another tempo, in the clip's frames
+        length = max(1, round(len(positions) * random.uniform(task.config.crop, 1)))
+        first = int(random.integers(len(positions) - length + 1))
+        frames = positions[first + sampling.segments(length, task.frames, random)]
+        window = view(resample(take.points, frames), task.layout, augment, random)
         return Drawn(track(window, task.layout, augment, random), truth, take.signer)
 
 
