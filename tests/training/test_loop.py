@@ -131,22 +131,24 @@ def test_a_state_with_other_draws_is_refused(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_fit_in_two_processes_that_is_killed_goes_on_to_the_same_weights(recipe_file, tmp_path):
+def test_a_fit_in_two_processes_that_is_killed_goes_on_to_the_weights_that_torchrun_gives(recipe_file, tmp_path):
     script = tmp_path / "fit.py"  # a file, which Fabric starts once more for the second process
     script.write_text(DIES.replace("run=Path(sys.argv[2])", "run=Path(sys.argv[2]), resume=True"))
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     more = ("fit.devices=2", "fit.device=cpu", "fit.windows=64", "fit.monitor=accuracy", "network.options.dropout=0.3")
 
-    def fit(run, dies_at=-1):
-        command = [sys.executable, str(script), str(recipe_file), str(tmp_path / run), str(dies_at), *more]
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+
+    def fit(run, dies_at=-1, by=()):
+        command = [sys.executable, *by, str(script), str(recipe_file), str(tmp_path / run), str(dies_at), *more]
         # Ends when all processes have: the second one, and those that draw.
         return subprocess.run(command, timeout=200, check=False, capture_output=True, text=True, env=environment)
 
     killed = fit("broken", dies_at=2)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert [path.name for path in (tmp_path / "broken").glob("*.state")] == ["select.state"]
-    for run in ("broken", "whole"):
-        told = fit(run)
+    for run, by in (("broken", ()), ("whole", torchrun)):
+        told = fit(run, by=by)
         assert told.returncode == 0, told.stderr
     broken, whole = (checkpoint.load(tmp_path / run) for run in ("broken", "whole"))
     assert broken.manifest == whole.manifest
