@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from export.onnx import export
+from export.artefact import Target, export
+from export.onnx import OPSET
 from models import checkpoint
 
 
@@ -15,10 +16,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m export", description=__doc__)
     parser.add_argument("run", type=Path, help="folder of a run, made by `python -m training fit`")
     parser.add_argument("out", type=Path, help="the .onnx file to write")
+    parser.add_argument("--form", choices=("window", "stream"), default="window", help="default: %(default)s")
+    parser.add_argument("--opset", type=int, default=OPSET, help="default: %(default)s")
+    parser.add_argument("--batch", type=int, default=0, help="the only one that the graph takes; default: any")
     options = parser.parse_args(arguments)
     try:
         saved = checkpoint.load(options.run)
-        difference = export(saved, options.out)
+        difference = export(saved, options.out, Target(options.form, options.opset, options.batch))
     except ValueError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 2

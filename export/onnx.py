@@ -1,61 +1,117 @@
-"""A checkpoint -> one .onnx file: raw landmarks in, probabilities out, the manifest in its metadata."""
+"""Networks -> one ONNX graph: raw landmarks in, probabilities out, the manifest in its metadata."""
 
 from __future__ import annotations
 
+import hashlib
 import io
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from export import parity
+from export import fold
 from landmarks import Manifest
 from landmarks.manifest import METADATA_KEY
-from models import Checkpoint
+from models import Network
 
 OPSET = 18
 
 
-def export(checkpoint: Checkpoint, path: Path, tolerance: float = parity.TOLERANCE) -> float:
-    """Write a checkpoint's network to `path`; returns the largest difference between torch and onnxruntime.
+class CannotExport(ValueError):
+    """What is asked for does not exist: the message says why."""
 
-    The graph takes `landmarks` (B, T, V, 3) float32, square units, NaN where unseen, any B, and gives
-    `probabilities` (B, labels). Raises parity.Disagreement above `tolerance`; `path` is then as it was.
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """What becomes a graph.
+
+    manifest: travels with it. module: takes `inputs` in their order as *given, gives `outputs` in theirs.
+    inputs: name -> shape without the batch, which comes first. frames: T of the clips that it is compared on.
+    answer: what torch says of clips (B, T, V, 3), probabilities (B, N, labels); N is 1, or T of a stream.
     """
-    manifest, network = checkpoint.manifest, checkpoint.network()
-    graph = to_onnx(network, manifest)
-    difference = parity.check(network, graph, manifest.window_frames, len(manifest.joints), tolerance)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(graph)
-    partial.replace(path)
-    return difference
+
+    manifest: Manifest
+    module: nn.Module
+    inputs: Mapping[str, tuple[int, ...]]
+    outputs: tuple[str, ...]
+    frames: int
+    answer: Callable[[Tensor], Tensor]
 
 
-def to_onnx(network: nn.Module, manifest: Manifest) -> bytes:
-    """The graph of a network in evaluation mode, with the manifest in its metadata, checked by onnx."""
-    example = torch.zeros(2, manifest.window_frames, len(manifest.joints), 3)  # (B, T, V, 3)
+class Windows(nn.Module):
+    """Networks of whole windows as one: the weighted mean of their probabilities."""
+
+    def __init__(self, networks: Sequence[Network], weights: Sequence[float]) -> None:
+        super().__init__()
+        self.networks, self.weights = nn.ModuleList(networks), tuple(weights)
+
+    def forward(self, *given: Tensor) -> Tensor:
+        """landmarks (B, T, V, 3) -> (B, labels)."""
+        (landmarks,) = given
+        return mean([network(landmarks) for network in self.networks], self.weights)  # (B, labels)
+
+
+def mean(said: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+    """Weighted mean, weights of sum 1; of one tensor the tensor itself."""
+    if len(said) == 1:
+        return said[0]
+    return torch.stack([one * weight for one, weight in zip(said, weights, strict=True)]).sum(dim=0)
+
+
+def of_windows(networks: Sequence[Network], weights: Sequence[float], manifest: Manifest) -> Source:
+    """A graph `landmarks` (B, T, V, 3) -> `probabilities` (B, labels)."""
+    module = Windows(networks, weights).eval()
+    shape = (manifest.window_frames, len(manifest.joints), 3)
+    return Source(
+        manifest,
+        module,
+        {"landmarks": shape},
+        ("probabilities",),
+        manifest.window_frames,
+        lambda clips: module(clips).unsqueeze(1),
+    )
+
+
+def to_onnx(network: Network, manifest: Manifest, opset: int = OPSET) -> bytes:
+    """One network's windows as a graph, with the manifest in its metadata."""
+    return seal(trace(of_windows([network], [1.0], manifest), opset), manifest)
+
+
+def trace(source: Source, opset: int = OPSET, batch: int = 0) -> onnx.ModelProto:
+    """The folded graph of a module in evaluation mode. batch: the only one it takes; 0 is any."""
+    size = batch or 2
+    examples = tuple(torch.zeros(size, *shape) for shape in source.inputs.values())
+    dynamic = (tuple({0: torch.export.Dim("batch")} for _ in examples),)  # forward takes *given
     with tempfile.TemporaryDirectory() as folder, quiet():
         path = Path(folder) / "model.onnx"
         torch.onnx.export(
-            network,
-            (example,),
+            source.module,
+            examples,
             path,
-            input_names=["landmarks"],
-            output_names=["probabilities"],
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
-            opset_version=OPSET,
+            input_names=list(source.inputs),
+            output_names=list(source.outputs),
+            dynamic_shapes=None if batch else dynamic,
+            opset_version=opset,
             dynamo=True,
             external_data=False,
             verbose=False,
         )
         model = onnx.load(path)
+    (found,) = (entry.version for entry in model.opset_import if entry.domain == "")
+    if found != opset:
+        raise CannotExport(f"torch gives this network's graph in opset {found}, not in {opset}")
+    return fold.fold(model)
+
+
+def seal(model: onnx.ModelProto, manifest: Manifest) -> bytes:
+    """A graph with its manifest and nothing else in its metadata, checked by onnx."""
     del model.metadata_props[:]
     for node in model.graph.node:  # the exporter leaves stack traces, with paths of this machine
         del node.metadata_props[:]
@@ -66,6 +122,17 @@ def to_onnx(network: nn.Module, manifest: Manifest) -> bytes:
     model.metadata_props.add(key=METADATA_KEY, value=manifest.to_json())
     onnx.checker.check_model(model, full_check=True)
     return model.SerializeToString()
+
+
+def sha256(weights: Sequence[Mapping[str, Tensor]]) -> str:
+    """Of networks' weights: each name, kind, shape and bytes, in the order of names."""
+    digest = hashlib.sha256()
+    for one in weights:
+        for name in sorted(one):
+            values = one[name].detach().cpu().contiguous().numpy()
+            digest.update(f"{name} {values.dtype.str} {values.shape}\n".encode())
+            digest.update(values.tobytes())
+    return digest.hexdigest()
 
 
 @contextmanager

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
+
+from export.graph import Graph
 
 TOLERANCE = 1e-4
 """Largest difference of a probability."""
 BATCHES = (1, 2, 5)
 
-Windows = NDArray[np.float32]
+Clips = NDArray[np.float32]
 
 
 class Disagreement(ValueError):
@@ -30,8 +32,8 @@ class Comparison:
     difference: float
 
 
-def inputs(frames: int, joints: int, batch: int, seed: int = 0) -> dict[str, Windows]:
-    """Kinds of windows (B, T, V, 3) that a service meets, NaN where unseen."""
+def inputs(frames: int, joints: int, batch: int, seed: int = 0) -> dict[str, Clips]:
+    """Kinds of clips (B, T, V, 3) that a service meets, NaN where unseen."""
     random = np.random.default_rng(seed)
     pose = random.uniform(0, 1, (batch, 1, joints, 3)).astype(np.float32)
     moving = pose + random.normal(0, 0.05, (batch, frames, joints, 3)).astype(np.float32)
@@ -50,31 +52,41 @@ def inputs(frames: int, joints: int, batch: int, seed: int = 0) -> dict[str, Win
     }
 
 
-def compare(network: nn.Module, graph: bytes, frames: int, joints: int) -> list[Comparison]:
-    """Run both on every kind of input at several batch sizes.
+def made(frames: int, joints: int) -> Iterator[tuple[str, Clips]]:
+    """Every kind of `inputs` at every batch size."""
+    for batch in BATCHES:
+        yield from inputs(frames, joints, batch).items()
 
-    network: in evaluation mode. graph: a serialised ONNX model with input `landmarks` and output `probabilities`.
+
+def compare(
+    ours: Callable[[Tensor], Tensor], theirs: Callable[[Clips], Clips], clips: Iterable[tuple[str, Clips]]
+) -> list[Comparison]:
+    """torch's answers (B, N, labels) to clips (B, T, V, 3) of each kind, beside a graph's.
+
     Raises Disagreement where either gives a value that is not finite.
     """
-    session = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
     found = []
-    for batch in BATCHES:
-        for kind, windows in inputs(frames, joints, batch).items():
-            with torch.inference_mode():
-                ours = network(torch.from_numpy(windows)).numpy()
-            theirs = np.asarray(session.run(["probabilities"], {"landmarks": windows})[0])
-            if ours.shape != theirs.shape or not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
-                raise Disagreement(f"{kind}, batch {batch}: shapes {ours.shape}, {theirs.shape}, or values not finite")
-            found.append(Comparison(kind, batch, float(np.abs(ours - theirs).max())))
+    for kind, given in clips:
+        with torch.inference_mode():
+            one = ours(torch.from_numpy(given)).numpy()
+        other = theirs(given)
+        if one.shape != other.shape or not (np.isfinite(one).all() and np.isfinite(other).all()):
+            raise Disagreement(f"{kind}, batch {len(given)}: shapes {one.shape}, {other.shape}, or values not finite")
+        found.append(Comparison(kind, len(given), float(np.abs(one - other).max())))
     return found
 
 
-def check(network: nn.Module, graph: bytes, frames: int, joints: int, tolerance: float = TOLERANCE) -> float:
-    """The largest difference over all kinds of input. Raises Disagreement, which names the worst, above `tolerance`."""
-    worst = max(compare(network, graph, frames, joints), key=lambda c: c.difference)
+def hold(found: Iterable[Comparison], tolerance: float) -> float:
+    """The largest difference. Raises Disagreement, which names the worst, above `tolerance`."""
+    worst = max(found, key=lambda c: c.difference)
     if worst.difference > tolerance:
         raise Disagreement(
             f"torch and onnxruntime differ by {worst.difference:.2e} on {worst.kind}, batch {worst.batch}; "
             f"allowed is {tolerance:.0e}. Nothing was written."
         )
     return worst.difference
+
+
+def check(network: nn.Module, graph: bytes, frames: int, joints: int, tolerance: float = TOLERANCE) -> float:
+    """`hold` of a network, in evaluation mode, beside its graph of windows, on `made` clips."""
+    return hold(compare(lambda clips: network(clips).unsqueeze(1), Graph(graph), made(frames, joints)), tolerance)

@@ -75,7 +75,8 @@ def test_the_graph_is_the_contract(written):
 
 def test_the_manifest_comes_back_from_the_file(written, saved):
     _, manifest = of_onnx(written)
-    assert manifest == saved.manifest
+    assert dataclasses.replace(manifest, weights_sha256="") == saved.manifest
+    assert len(manifest.weights_sha256) == 64
 
 
 def test_nothing_of_this_machine_travels(written):
