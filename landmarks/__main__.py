@@ -1,4 +1,4 @@
-"""`python -m landmarks extract VIDEO... --out DIR`: videos to landmark files."""
+"""`python -m landmarks extract VIDEO... --out DIR`: videos to landmark files; `convert-models`: MediaPipe's to ONNX."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from landmarks import networks
 from landmarks.errors import LandmarkError
 from landmarks.extract import Extractor, extract_video, extract_videos, frame_count
 from landmarks.formats import npz
@@ -19,13 +20,22 @@ from landmarks.sequence import LandmarkSequence
 def main(arguments: list[str] | None = None) -> int:
     """Returns 1 where any file failed; the others are written all the same."""
     parser = argparse.ArgumentParser(prog="python -m landmarks", description="Landmarks from videos.")
-    extract = parser.add_subparsers(required=True, metavar="extract").add_parser(
-        "extract", help="write VIDEO's landmarks to DIR/VIDEO.npz"
-    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    extract = commands.add_parser("extract", help="write VIDEO's landmarks to DIR/VIDEO.npz")
     extract.add_argument("videos", nargs="+", type=Path, metavar="VIDEO")
     extract.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="default: here")
     extract.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1), help="default: %(default)s")
+    extract.set_defaults(run=_extract)
+    convert = commands.add_parser("convert-models", help="MediaPipe's networks to ONNX files, as extraction runs them")
+    convert.add_argument(
+        "--out", type=Path, default=networks.cache_folder(), metavar="DIR", help="default: %(default)s"
+    )
+    convert.set_defaults(run=_convert_models)
     options = parser.parse_args(arguments)
+    return options.run(options)
+
+
+def _extract(options: argparse.Namespace) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     results = _one(options.videos[0]) if len(options.videos) == 1 else _several(options.videos, options.processes)
     failed = 0
@@ -48,6 +58,16 @@ def _one(path: Path) -> Iterable[tuple[Path, LandmarkSequence | Exception]]:
 
 def _several(paths: list[Path], processes: int) -> Iterable[tuple[Path, LandmarkSequence | Exception]]:
     return tqdm(extract_videos(paths, processes), total=len(paths), unit="video")
+
+
+def _convert_models(options: argparse.Namespace) -> int:
+    for name in networks.NETWORKS:
+        try:
+            print(networks.converted(name, options.out))
+        except (LandmarkError, OSError) as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            return 1
+    return 0
 
 
 if __name__ == "__main__":

@@ -9,6 +9,10 @@ class UnknownLayout(LandmarkError):
     """No layout of that name."""
 
 
+class UnknownNetwork(LandmarkError):
+    """MediaPipe's package has no network that we know by that name."""
+
+
 class UnknownJoint(LandmarkError):
     """A layout lacks a joint that is asked of it."""
 
