@@ -17,11 +17,13 @@ from landmarks.window import Window, frames_behind
 
 @dataclass(frozen=True, eq=False)
 class Cut:
-    """A window of a stream.
+    """A window of a stream, or what is new in it to a model that carries a state from frame to frame.
 
     model: who shall judge it. start_s, end_s: its oldest and newest frame that the stream has, so that windows at
-    the stream's ends are shorter. at_s: the moment it speaks of. landmarks: (T, V, 3) in units of the picture's
-    height, NaN where unseen or where there is no frame. fresh: the first window since the stream began or jumped.
+    the stream's ends are shorter. at_s: the moment it speaks of. landmarks: in units of the picture's height, NaN
+    where unseen or where there is no frame: the window (T, V, 3); or the frames (N, V, 3) that a model of the form
+    `stream` steps before it answers, N is 1 unless fresh. fresh: the first since the stream began or jumped; a state
+    is 0 then.
     """
 
     model: str
@@ -35,7 +37,8 @@ class Cut:
 class Cutter:
     """One model's view of one stream: takes joints by name, corrects the aspect, resamples, cuts windows.
 
-    Every moment of the stream from its first frame to its last has its window, a stride apart.
+    Every moment of the stream from its first frame to its last has its window, a stride apart. Where the model steps,
+    every frame is in one cut: the first cut has those up to the one that its moment is answered at.
 
     manifest: the model's. layout: of the frames that are pushed. max_gap_s: longest gap that is interpolated; after
     a longer one the windows begin afresh. Raises UnknownJoint where the layout cannot give a joint of the model.
@@ -59,11 +62,17 @@ class Cutter:
         for run in self._resampler.push(at_s, square(self._joints(xyz), aspect)):
             if run.fresh:
                 cuts += self.finish()
-                self._window.clear()
-                self._fresh, self._first_s = True, float(run.at_s[0])
+                self.restart()
+            if not self._window.pushed:
+                self._first_s = float(run.at_s[0])
             self._last_s = float(run.at_s[-1])
             cuts += self._cut(run.values, run.at_s.tolist())
         return cuts
+
+    def restart(self) -> None:
+        """Begin afresh with the next frame, as after a gap."""
+        self._window.clear()
+        self._fresh = True
 
     def finish(self) -> list[Cut]:
         """The windows that speak of the stream's last moments, with nothing seen after its last frame."""
@@ -86,9 +95,15 @@ class Cutter:
                     max(self._first_s, at_s[i] - manifest.window_s),
                     min(self._last_s, at_s[i]),
                     at_s[i] - self._behind / manifest.fps,
-                    frames[i : i + manifest.window_frames],
+                    frames[i + self._known() : i + manifest.window_frames],
                     self._fresh,
                 )
             )
             self._fresh = False
         return cuts
+
+    def _known(self) -> int:
+        """How many of a window's frames its model has no need of: a step of one that carries a state takes the rest."""
+        if self._manifest.form == "window":
+            return 0
+        return self._manifest.window_frames - 1 - (self._behind if self._fresh else 0)

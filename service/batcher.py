@@ -1,102 +1,199 @@
-"""The ready windows of all streams, in as few runs of a network as there can be."""
+"""The ready windows or steps of all streams, in as few runs of a network as there can be."""
 
 from __future__ import annotations
 
 import asyncio
+import math
+import threading
 import time
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.engine import Engine
+from service.engine import Engine, Step, batch_sizes
+from service.errors import Late
 from service.metrics import Metrics
+from service.states import Place
+
+Answer = asyncio.Future[NDArray[np.float32]]
 
 
-def batch_sizes(largest: int) -> list[int]:
-    """The only batch sizes that are ever run, so that all of them can be warmed: 1, 2, 4 ... up to `largest`."""
-    sizes = [1]
-    while sizes[-1] < largest:
-        sizes.append(min(2 * sizes[-1], largest))
-    return sizes
+@dataclass(frozen=True, eq=False, slots=True)
+class _Row:
+    """One row of a run that is to come. last: its answer is the row's, and not that of a frame after it."""
+
+    landmarks: NDArray[np.float32]
+    step: Step | None
+    answer: Answer
+    last: bool
+    since_s: float
 
 
 class Batcher:
-    """Queues windows for one engine and runs whatever has gathered while the last run went on.
+    """Queues work for one engine and runs, in a thread of its own, whatever has gathered while the last run went on.
 
-    Nothing waits for company: a window that comes alone is run alone. `submit` waits where `max_pending` windows
-    are queued already. Runs go in a thread of their own.
+    Nothing is queued without bound: `submit` waits where `max_pending` windows or steps wait already, and what has
+    waited longer than `deadline_s` is not run any more. Steps of one stream keep their order, and two of them are never
+    in one run.
+
+    max_batch: most rows in a run. wait_s: longest that a row waits for others. clock: seconds, of any beginning.
     """
 
-    def __init__(self, engine: Engine, metrics: Metrics, max_batch: int, max_pending: int) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        metrics: Metrics,
+        max_batch: int,
+        max_pending: int,
+        wait_s: float = 0.0,
+        deadline_s: float = math.inf,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.engine = engine
         self._metrics = metrics
-        self._sizes = batch_sizes(max_batch)
+        self._max_batch, self._wait_s, self._deadline_s, self._clock = max_batch, wait_s, deadline_s, clock
         self._room = asyncio.Semaphore(max_pending)
-        self._queue: deque[tuple[NDArray[np.float32], asyncio.Future[NDArray[np.float32]]]] = deque()
-        self._some = asyncio.Event()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"run-{engine.manifest.name}")
-        self._task: asyncio.Task[None] | None = None
+        self._queue: deque[_Row] = deque()
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
 
     async def start(self) -> None:
         """Run every batch size once, then begin to serve."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._warm)
-        self._task = asyncio.create_task(self._serve())
+        self._loop = asyncio.get_running_loop()
+        warm: asyncio.Future[None] = self._loop.create_future()
+        name = f"run-{self.engine.manifest.name}"
+        self._thread = threading.Thread(target=self._work, args=(warm,), name=name)
+        self._thread.start()
+        await warm
 
     async def stop(self) -> None:
-        """Stop serving; windows that still wait are cancelled."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        for _, waiting in self._queue:
-            waiting.cancel()
-        self._thread.shutdown()
+        """Stop serving, after the run that goes on; what still waits is cancelled."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join)
+        for row in self._queue:
+            row.answer.cancel()
 
-    async def submit(self, window: NDArray[np.float32]) -> asyncio.Future[NDArray[np.float32]]:
-        """Queue one window (T, V, 3), waiting for room; the future holds its probabilities (labels,)."""
+    async def submit(self, landmarks: NDArray[np.float32], place: Place | None = None, fresh: bool = False) -> Answer:
+        """Queue work, waiting for room; the future holds the probabilities (labels,), or raises Late.
+
+        landmarks: a window (T, V, 3); or, where the stream has a place for its state, its next frames (N, V, 3), of
+        which the last one is answered. fresh: the stream begins with the first of them.
+        """
         await self._room.acquire()
-        waiting: asyncio.Future[NDArray[np.float32]] = asyncio.get_running_loop().create_future()
-        waiting.add_done_callback(lambda _: self._room.release())
-        self._queue.append((window, waiting))
-        self._some.set()
-        return waiting
+        answer: Answer = self._loop.create_future()
+        answer.add_done_callback(lambda _: self._room.release())
+        now = self._clock()
+        if place is None:
+            rows = [_Row(landmarks, None, answer, True, now)]
+        else:
+            last = len(landmarks) - 1
+            rows = [
+                _Row(frame, Step(place, fresh and i == 0), answer, i == last, now) for i, frame in enumerate(landmarks)
+            ]
+        with self._changed:
+            if self._stopping:
+                answer.cancel()
+            self._queue.extend(rows)
+            self._changed.notify()
+        return answer
 
-    async def _serve(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await self._some.wait()
-            batch = [self._queue.popleft() for _ in range(min(len(self._queue), self._sizes[-1]))]
-            if not self._queue:
-                self._some.clear()
-            batch = [(window, waiting) for window, waiting in batch if not waiting.done()]
-            if not batch:
-                continue
+    def _work(self, warm: asyncio.Future[None]) -> None:
+        """The thread: warms, then runs batch after batch until it is told to stop."""
+        try:
+            self._warm()
+        except BaseException as error:
+            self._loop.call_soon_threadsafe(_settle, warm, error)
+            return
+        self._loop.call_soon_threadsafe(_settle, warm, None)
+        while batch := self._next():
             try:
-                said = await loop.run_in_executor(self._thread, self._run, [window for window, _ in batch])
-            except asyncio.CancelledError:
-                for _, waiting in batch:
-                    waiting.cancel()
-                raise
+                said = self._run(batch)
             except Exception as error:  # the streams that asked are told; the others go on
-                for _, waiting in batch:
-                    if not waiting.done():
-                        waiting.set_exception(error)
-                continue
-            for (_, waiting), probabilities in zip(batch, said, strict=True):
-                if not waiting.done():
-                    waiting.set_result(probabilities)
+                self._loop.call_soon_threadsafe(_fail, batch, error)
+            else:
+                self._loop.call_soon_threadsafe(_answer, batch, said)
 
-    def _run(self, windows: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """(B, labels); filled up to the next warmed batch size with copies of the last window."""
-        size = next(size for size in self._sizes if size >= len(windows))
-        filled = np.stack(windows + [windows[-1]] * (size - len(windows)))
+    def _next(self) -> list[_Row]:
+        """The next batch, once there is one; none where all is over."""
+        with self._changed:
+            while not self._stopping:
+                self._changed.wait_for(lambda: self._queue or self._stopping)
+                if self._wait_s and self._queue:
+                    left_s = self._queue[0].since_s + self._wait_s - self._clock()
+                    self._changed.wait_for(lambda: len(self._queue) >= self._max_batch or self._stopping, left_s)
+                if batch := self._pick():
+                    return batch
+        return []
+
+    def _pick(self) -> list[_Row]:
+        """The rows that have waited longest, of each stream one; what is late or not asked for any more goes."""
+        batch: list[_Row] = []
+        kept: list[_Row] = []
+        late: list[_Row] = []
+        stepping: set[Place] = set()
+        oldest_s = self._clock() - self._deadline_s
+        while self._queue and len(batch) < self._max_batch and not self._stopping:
+            row = self._queue.popleft()
+            if row.answer.done():
+                continue
+            if row.since_s < oldest_s:
+                late.append(row)
+            elif row.step is None:
+                batch.append(row)
+            elif row.step.place in stepping:
+                kept.append(row)
+            else:
+                stepping.add(row.step.place)
+                batch.append(row)
+        self._queue.extendleft(reversed(kept))
+        if late:
+            self._metrics.late.labels(self.engine.manifest.name).inc(sum(row.last for row in late))
+            error = Late(f"{self.engine.manifest.name} did not come to it within {self._deadline_s:g} s")
+            self._loop.call_soon_threadsafe(_fail, late, error)
+        return batch
+
+    def _run(self, batch: Sequence[_Row]) -> NDArray[np.float32]:
+        """(B, labels)."""
+        inputs = np.stack([row.landmarks for row in batch])
         started = time.perf_counter()
-        said = self.engine.predict(filled)[: len(windows)]
-        self._metrics.ran(self.engine.manifest.name, len(windows), time.perf_counter() - started)
+        said = self.engine.predict(inputs, [row.step for row in batch if row.step is not None])
+        self._metrics.ran(self.engine.manifest.name, len(batch), time.perf_counter() - started)
         return said
 
     def _warm(self) -> None:
         manifest = self.engine.manifest
-        for size in self._sizes:
-            self.engine.predict(np.full((size, manifest.window_frames, len(manifest.joints), 3), np.nan, np.float32))
+        joints = (len(manifest.joints), 3)
+        shape = joints if manifest.form == "stream" else (manifest.window_frames, *joints)
+        places = self.engine.places
+        for size in batch_sizes(self._max_batch):
+            # A run steps each stream once, so that no more than all places are ever in one.
+            steps = [Step(places.take(), fresh=True) for _ in range(min(size, places.free))] if places else []
+            self.engine.predict(np.full((len(steps) or size, *shape), np.nan, np.float32), steps)
+
+
+def _settle(warm: asyncio.Future[None], error: BaseException | None) -> None:
+    if warm.done():
+        return
+    if error is None:
+        warm.set_result(None)
+    else:
+        warm.set_exception(error)
+
+
+def _answer(batch: Sequence[_Row], said: NDArray[np.float32]) -> None:
+    for row, probabilities in zip(batch, said, strict=True):
+        if row.last and not row.answer.done():
+            row.answer.set_result(probabilities)
+
+
+def _fail(batch: Sequence[_Row], error: Exception) -> None:
+    for row in batch:
+        if not row.answer.done():
+            row.answer.set_exception(error)

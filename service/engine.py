@@ -1,12 +1,13 @@
-"""Windows to probabilities: onnxruntime in production, a script in tests."""
+"""Windows and steps to probabilities: onnxruntime in production, a script in tests."""
 
 from __future__ import annotations
 
 import ctypes
-import logging
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Literal, Protocol, cast
 
 import numpy as np
 import onnxruntime
@@ -17,13 +18,23 @@ from landmarks.joint_map import JointMap
 from landmarks.layout import HOLISTIC_75
 from landmarks.manifest import METADATA_KEY, Manifest
 from service.errors import ModelError
+from service.resident import KINDS, Resident
 from service.settings import Settings
+from service.states import BEGINNING, HostStates, Place, Places
 
-logger = logging.getLogger("signstream")
+CUDA, TENSORRT, CPU = "CUDAExecutionProvider", "TensorrtExecutionProvider", "CPUExecutionProvider"
+
+
+@dataclass(frozen=True)
+class Step:
+    """Whose step a frame is. fresh: the stream begins with it, at states of 0."""
+
+    place: Place
+    fresh: bool
 
 
 class Engine(Protocol):
-    """One model, ready to judge windows; immutable, shared by all streams."""
+    """One model, ready to judge; shared by all streams."""
 
     @property
     def manifest(self) -> Manifest:
@@ -35,24 +46,76 @@ class Engine(Protocol):
         """What it runs on."""
         ...
 
-    def predict(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(B, T, V, 3) landmarks to (B, labels) probabilities."""
+    @property
+    def wanted(self) -> str:
+        """What it was to run on."""
+        ...
+
+    @property
+    def places(self) -> Places | None:
+        """Where its streams' states may lie; None for a model of windows."""
+        ...
+
+    def predict(self, inputs: NDArray[np.float32], steps: Sequence[Step] = ()) -> NDArray[np.float32]:
+        """Landmarks to probabilities (B, labels): windows (B, T, V, 3), or each a stream's next frame (B, V, 3).
+
+        steps: (B,) whose the frames are, no stream twice; none for windows.
+        """
         ...
 
 
+def batch_sizes(largest: int) -> list[int]:
+    """The only batch sizes that a device ever runs, so that all of them can be warmed: 1, 2, 4 ... up to `largest`."""
+    sizes = [1]
+    while sizes[-1] < largest:
+        sizes.append(min(2 * sizes[-1], largest))
+    return sizes
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """How models are run.
+
+    device: where. threads: of one run on a CPU. batch: most rows in one run on a device. streams: how many may have a
+    state. cuda_graphs: replay each batch size as a CUDA graph. tensorrt_cache: folder of built TensorRT engines.
+    """
+
+    device: Literal["cpu", "cuda", "tensorrt"] = "cpu"
+    threads: int = 1
+    batch: int = 16
+    streams: int = 16
+    cuda_graphs: bool = False
+    tensorrt_cache: Path | None = None
+
+    def providers(self) -> list[Any]:
+        """onnxruntime's providers with their options, the wanted one first."""
+        found: list[Any] = [CPU]
+        if self.device != "cpu":
+            # Few shapes, all of them warmed: the heuristic's choice comes close to the search's, which takes seconds.
+            options = {"cudnn_conv_algo_search": "HEURISTIC", "enable_cuda_graph": str(int(self.cuda_graphs))}
+            found.insert(0, (CUDA, options))
+        if self.device == "tensorrt":
+            cache = {"trt_engine_cache_enable": "1", "trt_engine_cache_path": str(self.tensorrt_cache)}
+            found.insert(0, (TENSORRT, cache if self.tensorrt_cache else {}))
+        return found
+
+
 class OnnxEngine:
-    """A model file in onnxruntime.
+    """A model file in onnxruntime: one session, never changed.
+
+    On a CPU every window and every step is run alone. A run of several is no faster by more than a tenth for a window,
+    and a row's last digits depend on how many there are: alone, a stream's answers are its own to the bit.
 
     Raises ModelError for a file that is no model of ours, or whose graph does not fit its manifest.
     """
 
-    def __init__(self, path: Path, *, cuda: bool = False, threads: int = 1) -> None:
+    def __init__(self, path: Path, runtime: Runtime = Runtime()) -> None:
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = runtime.threads
         options.inter_op_num_threads = 1
         # Idle streams must not cost CPU: waiting threads sleep instead of spinning.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        providers = ["CUDAExecutionProvider", "CPUExecutionProvider"] if cuda else ["CPUExecutionProvider"]
+        providers = runtime.providers()
         try:
             self._session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=providers)
         except Exception as error:  # onnxruntime raises a different class for every way to fail
@@ -65,48 +128,101 @@ class OnnxEngine:
             JointMap(HOLISTIC_75, self.manifest.joints)
         except LandmarkError as error:
             raise ModelError(f"{path.name}: {error}") from error
-        self._input = self._fitting_input(path)
+        self._check_graph(path)
+        self._names = [node.name for node in self._session.get_inputs()]
+        self.wanted: str = {"cpu": CPU, "cuda": CUDA, "tensorrt": TENSORRT}[runtime.device]
         self.provider: str = self._session.get_providers()[0]
+        streams = runtime.streams if self.manifest.form == "stream" else 0
+        self.places = Places(streams) if streams else None
+        if self.provider == CPU:
+            kinds = [KINDS[node.type][0] for node in self._session.get_inputs()[1:]]
+            self._states, self._resident = HostStates(self.manifest.states, kinds, streams), None
+        else:
+            sizes = batch_sizes(runtime.batch)
+            graphs = runtime.cuda_graphs and self.provider == CUDA
+            self._resident = Resident(self._session, "cuda", runtime.providers()[-2:], sizes, streams, graphs)
 
-    def _fitting_input(self, path: Path) -> str:
+    def _check_graph(self, path: Path) -> None:
+        manifest, joints = self.manifest, (len(self.manifest.joints), 3)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        window = [self.manifest.window_frames, len(self.manifest.joints), 3]
+        said = [(len(manifest.labels),), *manifest.states]
+        if manifest.form == "window":
+            given, names = [(manifest.window_frames, *joints)], True
+        else:
+            given, count = [joints, *manifest.states], range(len(manifest.states))
+            names = [node.name for node in (*inputs, *outputs)] == [
+                "frame",
+                *(f"state_{i}" for i in count),
+                "probabilities",
+                *(f"next_{i}" for i in count),
+            ]
         fits = (
-            len(inputs) == len(outputs) == 1
-            and inputs[0].shape[1:] == window
-            and outputs[0].shape[1:] == [len(self.manifest.labels)]
+            names
+            and [tuple(node.shape[1:]) for node in inputs] == given
+            and [tuple(node.shape[1:]) for node in outputs] == said
+            and inputs[0].type == outputs[0].type == "tensor(float)"
+            and all(node.type in KINDS for node in (*inputs, *outputs))
         )
         if not fits:
             shapes = [f"{node.name} {node.shape}" for node in (*inputs, *outputs)]
-            raise ModelError(f"{path.name}: its manifest says {window} in, its graph {', '.join(shapes)}")
-        return inputs[0].name
+            wanted = ", ".join(str(list(shape)) for shape in given)
+            raise ModelError(f"{path.name}: its manifest says {wanted} in, its graph {', '.join(shapes)}")
 
-    def predict(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(B, T, V, 3) landmarks to (B, labels) probabilities."""
-        return self._session.run(None, {self._input: windows})[0]  # type: ignore[return-value]
+    def predict(self, inputs: NDArray[np.float32], steps: Sequence[Step] = ()) -> NDArray[np.float32]:
+        """See Engine. A window's or a step's answer does not depend on what else is asked at the same time."""
+        if self._resident is not None:
+            rows = [(BEGINNING if step.fresh else step.place.row, step.place.row) for step in steps]
+            return self._resident.run(inputs, rows)
+        alone = [inputs[i : i + 1] for i in range(len(inputs))]
+        if not steps:
+            return np.concatenate([self._run(window)[0] for window in alone])
+        return np.concatenate([self._step(frame, step) for frame, step in zip(alone, steps, strict=True)])
+
+    def _step(self, frame: NDArray[np.float32], step: Step) -> NDArray[np.float32]:
+        """One stream's next frame (1, V, 3)."""
+        said, *after = self._run(frame, *self._states.read(BEGINNING if step.fresh else step.place.row))
+        self._states.write(step.place.row, after)
+        return said
+
+    def _run(self, *given: NDArray[Any]) -> list[NDArray[Any]]:
+        return cast("list[NDArray[Any]]", self._session.run(None, dict(zip(self._names, given, strict=True))))
 
 
 def load_engines(settings: Settings) -> list[Engine]:
-    """Every *.onnx in the models' folder, by name. Raises ModelError where there is none or two share a name."""
-    cuda = settings.device != "cpu" and cuda_devices() > 0
-    if settings.device == "cuda" and not cuda:
-        raise ModelError("device is cuda, but there is no CUDA device here")
-    if cuda:
+    """Every *.onnx in the models' folder, by name. Raises ModelError where there is none or two share a name.
+
+    Also where CUDA is required and there is no device, or a model does not run on it.
+    """
+    runtime = _runtime(settings)
+    if runtime.device != "cpu":
         onnxruntime.preload_dlls()
     engines: dict[str, Engine] = {}
     for path in sorted(settings.models_dir.glob("*.onnx")):
-        engine = OnnxEngine(path, cuda=cuda, threads=settings.threads)
+        engine = OnnxEngine(path, runtime)
         name = engine.manifest.name
         if name in engines:
             raise ModelError(f"{path.name}: another file in {settings.models_dir} is also named {name!r}")
-        if cuda and engine.provider != "CUDAExecutionProvider":
-            if settings.device == "cuda":
-                raise ModelError(f"{path.name}: CUDA was asked for, but onnxruntime runs it on {engine.provider}")
-            logger.warning("%s runs on %s although a CUDA device is there", name, engine.provider)
         engines[name] = engine
     if not engines:
         raise ModelError(f"no *.onnx in {settings.models_dir}")
     return list(engines.values())
+
+
+def _runtime(settings: Settings) -> Runtime:
+    """What the settings ask for. CUDA is never asked for without a device."""
+    device = settings.device
+    if device != "cpu" and cuda_devices() == 0:
+        if settings.cuda_asked_by:
+            raise ModelError(f"{settings.cuda_asked_by}, but there is no CUDA device here")
+        device = "cpu"
+    return Runtime(
+        "cuda" if device == "auto" else device,
+        settings.threads,
+        settings.max_batch,
+        settings.max_streams + settings.replays,
+        settings.cuda_graphs,
+        settings.tensorrt_cache,
+    )
 
 
 def cuda_devices() -> int:

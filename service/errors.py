@@ -62,6 +62,12 @@ class Busy(SignstreamError):
     status, code, title = 503, "busy", "The service has no room for more"
 
 
+class Late(SignstreamError):
+    """A window or a step has waited too long to be of use."""
+
+    status, code, title = 503, "late", "The service is too slow for this"
+
+
 class TooLarge(SignstreamError):
     """A body or a clip over the limit."""
 

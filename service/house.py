@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from landmarks.extract import Extractor
 from landmarks.manifest import Manifest
 from service.batcher import Batcher
-from service.engine import Engine, load_engines
-from service.errors import Busy, NotReady, UnknownModel
+from service.engine import CUDA, TENSORRT, Engine, load_engines
+from service.errors import Busy, ModelError, NotReady, UnknownModel
 from service.metrics import Metrics
 from service.settings import Settings
 
@@ -33,7 +33,7 @@ class House:
         self._batchers: dict[str, Batcher] = {}
         self._idle: asyncio.LifoQueue[Extractor] = asyncio.LifoQueue()
         self._extracting = ThreadPoolExecutor(settings.extractors, thread_name_prefix="extract")
-        self._replaying = ThreadPoolExecutor(2, thread_name_prefix="replay")
+        self._replaying = ThreadPoolExecutor(settings.replays, thread_name_prefix="replay")
         self._warming: asyncio.Task[None] | None = None
         self.on_warmed: Callable[[BaseException | None], None] = lambda _: None
 
@@ -59,13 +59,38 @@ class House:
         engines = self._given
         if engines is None:
             engines = await loop.run_in_executor(None, load_engines, self.settings)
+        self._look_for_fallbacks(engines)
+        limits = self.settings
         for engine in engines:
-            batcher = Batcher(engine, self.metrics, self.settings.max_batch, self.settings.max_pending_windows)
+            batcher = Batcher(
+                engine,
+                self.metrics,
+                limits.max_batch,
+                limits.max_pending_windows,
+                limits.batch_wait_s,
+                limits.deadline_s,
+            )
             self._batchers[engine.manifest.name] = batcher  # at once, so that it is stopped whatever comes next
             await batcher.start()
-            self.metrics.provider.labels(engine.manifest.name, engine.provider).set(1)
         for _ in range(self.settings.extractors):
             self._idle.put_nowait(await loop.run_in_executor(self._extracting, Extractor))
+
+    def _look_for_fallbacks(self, engines: Sequence[Engine]) -> None:
+        """Note what models really run on. Raises ModelError where that is not CUDA and CUDA is required."""
+        told = {engine.manifest.name: f"{engine.manifest.name} runs on {engine.provider}" for engine in engines}
+        for engine in engines:
+            self.metrics.provider.labels(engine.manifest.name, engine.provider).set(1)
+            self.metrics.fallback.labels(engine.manifest.name).set(engine.provider != engine.wanted)
+        slow = [told[engine.manifest.name] for engine in engines if engine.provider not in (CUDA, TENSORRT)]
+        if self.settings.cuda_asked_by and slow:
+            raise ModelError(f"{self.settings.cuda_asked_by}, but {', '.join(slow)}")
+        fallen = [
+            f"{told[engine.manifest.name]}, not on {engine.wanted}"
+            for engine in engines
+            if engine.provider != engine.wanted
+        ]
+        if fallen:
+            logger.warning("%s; onnxruntime's lines above say why", "; ".join(fallen))
 
     async def warmed(self) -> None:
         """Wait until warming up is over; raises what made it fail."""
@@ -90,6 +115,12 @@ class House:
     def provider(self) -> str:
         """What onnxruntime really runs on: one name, or several where models differ."""
         return ", ".join(sorted({batcher.engine.provider for batcher in self._batchers.values()}))
+
+    @property
+    def fallbacks(self) -> list[str]:
+        """Models that do not run on what they were to run on, by name."""
+        engines = [batcher.engine for batcher in self._batchers.values()]
+        return [engine.manifest.name for engine in engines if engine.provider != engine.wanted]
 
     def batchers(self, names: Sequence[str] | None = None) -> list[Batcher]:
         """The models by name, all for None. Raises NotReady, UnknownModel."""

@@ -19,6 +19,15 @@ class Metrics:
         self.events = Counter("signstream_events", "Events ended", ["model", "label"], registry=registry)
         self.clips = Counter("signstream_clips", "Clips answered", ["kind"], registry=registry)
         self.provider = Gauge("signstream_model", "Loaded models", ["model", "provider"], registry=registry)
+        self.fallback = Gauge(
+            "signstream_fallback",
+            "1 for a model that does not run on what it was to run on",
+            ["model"],
+            registry=registry,
+        )
+        self.late = Counter(
+            "signstream_late_windows", "Windows and steps dropped as late", ["model"], registry=registry
+        )
         self.reply_s = Histogram(
             "signstream_frame_to_reply_seconds",
             "From a frame's arrival to the last answer that it caused",
@@ -31,7 +40,7 @@ class Metrics:
         self._run_s = Histogram(
             "signstream_run_seconds", "One run of a network", ["model"], buckets=_FAST_S, registry=registry
         )
-        self._windows = Counter("signstream_windows", "Windows judged", ["model"], registry=registry)
+        self._windows = Counter("signstream_windows", "Windows and steps judged", ["model"], registry=registry)
 
     def ran(self, model: str, windows: int, seconds: float) -> None:
         """Note one run of a network."""

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from landmarks.cutter import Cut, Cutter
 from landmarks.layout import HOLISTIC_75, Layout
-from landmarks.manifest import Manifest
 from landmarks.sequence import LandmarkSequence
 from service.decoder import Decoder, Event
-from service.engine import Engine
+from service.engine import Engine, Step
+from service.states import Place
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,15 @@ class Scored:
 
 
 class Session:
-    """What one stream needs: for each model a cutter and a decoder.
+    """What one stream needs: for each model a cutter, a decoder and, where it carries a state, a place for that.
 
     `take` turns a frame into windows that are ready, `settle` a judged window into events; between the two a caller
-    may collect the windows of many streams into one run. `push` does both at once, on engines of its own.
+    may collect the windows of many streams into one run. `push` does both at once, on engines of its own. For a model
+    that carries a state, a window is the frames that it steps (Cut). `close` at the end gives the places back.
 
     engines: the models that answer, by name. aspect: width / height of the picture. max_gap_s: longest gap that is
-    interpolated. layout: of the frames. Raises UnknownJoint where it cannot give a model's joints.
+    interpolated. layout: of the frames. Raises UnknownJoint where it cannot give a model's joints, Busy where a model
+    has no place left.
     """
 
     def __init__(
@@ -50,7 +52,7 @@ class Session:
     ) -> None:
         self.aspect, self._layout = aspect, layout
         self._engines = {engine.manifest.name: engine for engine in engines}
-        self._tracks = {name: _Track(engine.manifest, layout, max_gap_s) for name, engine in self._engines.items()}
+        self._tracks = {name: _Track(engine, layout, max_gap_s) for name, engine in self._engines.items()}
 
     def take(self, frame: Frame) -> list[Cut]:
         """The windows that this frame completes. Raises TimeError; the session then stands as before."""
@@ -72,8 +74,22 @@ class Session:
         """The events that follow from a judged window; each model's windows in the order they were taken."""
         return self._tracks[scored.window.model].settle(scored)
 
+    def place(self, model: str) -> Place | None:
+        """Where the model's state of this stream lies; None where it has none."""
+        return self._tracks[model].place
+
+    def lose(self, window: Cut) -> None:
+        """A window that nobody judged. A model that carries a state has missed a frame and begins afresh."""
+        self._tracks[window.model].lose()
+
+    def counts(self, window: Cut) -> bool:
+        """Whether what is said of a window may be settled: not from a lost one on until its model begins afresh."""
+        return window.fresh or not self._tracks[window.model].lost
+
     def close(self) -> list[Event]:
-        """The ends of the events that are open."""
+        """The ends of the events that are open. The stream is over: nothing may be judged any more."""
+        for track in self._tracks.values():
+            track.place = None
         return [event for track in self._tracks.values() for event in track.decoder.interrupt()]
 
     def push(self, frame: Frame) -> list[Event]:
@@ -89,21 +105,43 @@ class Session:
         said: dict[int, NDArray[np.float32]] = {}
         for name, engine in self._engines.items():
             mine = [i for i, window in enumerate(ordered) if window.model == name]
+            if engine.manifest.form == "stream":
+                said.update((i, self._step(engine, ordered[i])) for i in mine)
+                continue
             for first in range(0, len(mine), batch):
                 chunk = mine[first : first + batch]
                 said.update(zip(chunk, engine.predict(np.stack([ordered[i].landmarks for i in chunk])), strict=True))
         return [Scored(window, said[i]) for i, window in enumerate(ordered)]
 
+    def _step(self, engine: Engine, cut: Cut) -> NDArray[np.float32]:
+        """(labels,) what is said once all frames of a cut are stepped."""
+        place = self._tracks[cut.model].place
+        assert place is not None, "a closed session judges nothing"
+        said = [
+            engine.predict(frame[None], [Step(place, cut.fresh and i == 0)]) for i, frame in enumerate(cut.landmarks)
+        ]
+        return said[-1][0]
+
 
 class _Track:
     """One model's part of a session."""
 
-    def __init__(self, manifest: Manifest, layout: Layout, max_gap_s: float) -> None:
+    def __init__(self, engine: Engine, layout: Layout, max_gap_s: float) -> None:
+        manifest = engine.manifest
+        self._steps = manifest.form == "stream"
         self.cutter = Cutter(manifest, layout, max_gap_s)
         self.decoder = Decoder(manifest.name, manifest.labels, manifest.background, manifest.decoding)
+        self.place = engine.places.take() if self._steps and engine.places is not None else None
+        self.lost = False
+
+    def lose(self) -> None:
+        if self._steps:
+            self.lost = True
+            self.cutter.restart()
 
     def settle(self, scored: Scored) -> list[Event]:
         window = scored.window
+        self.lost = self.lost and not window.fresh
         before = self.decoder.interrupt() if window.fresh else []
         return before + self.decoder.push(window.at_s, scored.probabilities.tolist(), window.end_s)
 

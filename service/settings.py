@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _PREFIX = "SIGNSTREAM_"
@@ -26,14 +26,26 @@ class Settings(BaseSettings):
     """Folder whose *.onnx files are served."""
     page_dir: Path = _ROOT / "client" / "web"
     """Folder of the page at `/`; left out when it does not exist."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where networks run: `auto` is CUDA where a device is there, `cuda` refuses to start without one."""
+    device: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
+    """Where networks run: `auto` is CUDA where a device is there; `cuda` and `tensorrt` refuse to start without one."""
+    require_cuda: bool = Field(
+        default=False, validation_alias=AliasChoices("require_cuda", "REQUIRE_CUDA", "SIGNSTREAM_REQUIRE_CUDA")
+    )
+    """Refuse to start unless every model runs on CUDA, whatever `device` says: REQUIRE_CUDA, the prefix is optional."""
+    cuda_graphs: bool = False
+    """Replay each batch size as a CUDA graph; a model with a node that CUDA lacks then cannot be loaded."""
+    tensorrt_cache: Path | None = None
+    """Folder where TensorRT keeps the engines that it builds; without one it builds them at every start."""
     threads: int = Field(default=1, ge=1, le=64)
     """CPU threads that one run of a network may use."""
     max_batch: int = Field(default=16, ge=1, le=1024)
-    """Most windows in one run."""
+    """Most windows or steps that a model is given at a time."""
+    batch_wait_s: float = Field(default=0.0, ge=0, le=1)
+    """Longest that a window or a step waits for others to fill its batch; 0 runs what there is."""
+    deadline_s: float = Field(default=1.0, gt=0)
+    """A window or a step that has waited longer is dropped, counted, and its stream told so."""
     max_pending_windows: int = Field(default=1024, ge=1)
-    """Most windows of all streams that wait for one model; streams that push more have to wait."""
+    """Most windows and steps of all streams that wait for one model; streams that push more have to wait."""
     extractors: int = Field(default=2, ge=1, le=64)
     """MediaPipe instances: how many picture streams and videos are looked at at the same time."""
     extractor_wait_s: float = Field(default=30.0, ge=0)
@@ -42,6 +54,8 @@ class Settings(BaseSettings):
     """Most sockets at the same time; one more is closed with 1013."""
     max_upload_bytes: int = Field(default=64 * 2**20, ge=1)
     """Largest body of a POST."""
+    replays: int = Field(default=2, ge=1, le=64)
+    """Posted clips that are judged at the same time; others wait."""
     max_clip_s: float = Field(default=600.0, gt=0)
     """Longest clip of a POST, in seconds of its own time."""
     max_message_bytes: int = Field(default=2 * 2**20, ge=1024)
@@ -58,6 +72,19 @@ class Settings(BaseSettings):
     """Bad messages after which a stream is closed with 1008."""
     max_gap_s: float = Field(default=0.5, gt=0)
     """Longest gap between frames that is interpolated; after a longer one a stream's window starts afresh."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> Settings:
+        if self.require_cuda and self.device == "cpu":
+            raise ValueError("require_cuda is set, but device is cpu")
+        return self
+
+    @property
+    def cuda_asked_by(self) -> str | None:
+        """The setting that does not let the service start without CUDA, in words; None where it may."""
+        if self.require_cuda:
+            return "REQUIRE_CUDA is set"
+        return f"device is {self.device}" if self.device in ("cuda", "tensorrt") else None
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:

@@ -160,6 +160,7 @@ def model(manifest: Manifest) -> dict[str, Any]:
         "labels": list(manifest.labels),
         "background": manifest.background,
         "layout": manifest.layout,
+        "form": manifest.form,
         "window_s": manifest.window_s,
         "stride_s": manifest.stride_frames / manifest.fps,
         "fps": manifest.fps,
@@ -226,9 +227,10 @@ def landmarks(frame: LandmarkFrame, aspect: float) -> dict[str, Any]:
     return {"type": "landmarks", "seq": frame.seq, "at_s": frame.at_s, "aspect": aspect, **parts}
 
 
-def dropped(count: int, seqs: tuple[int, int], reason: str) -> dict[str, Any]:
-    """Frames that were not looked at."""
-    return {"type": "dropped", "count": count, "seqs": seqs, "reason": reason}
+def dropped(count: int, seqs: tuple[int, int], reason: str, model: str | None = None) -> dict[str, Any]:
+    """Frames that were not looked at, or not by one model."""
+    told = {"type": "dropped", "count": count, "seqs": seqs, "reason": reason}
+    return told if model is None else told | {"model": model}
 
 
 def problem(what: Problem) -> dict[str, Any]:

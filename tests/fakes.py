@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks import HOLISTIC_75, SIGN_27, Decoding, LandmarkSequence, Layout, Manifest
+from service.engine import Step
 
 HAND_SEEN = Decoding(start_above=0.6, stop_below=0.4, min_duration_s=0.0, min_gap_s=0.0)
 
@@ -43,13 +44,14 @@ def manifest(
 class ScriptedEngine:
     """Says the given probabilities, window by window."""
 
-    provider = "Script"
+    provider = wanted = "Script"
+    places = None
 
     def __init__(self, script: Sequence[Sequence[float]], of: Manifest) -> None:
         self.manifest = of
         self._script = list(script)
 
-    def predict(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+    def predict(self, windows: NDArray[np.float32], steps: Sequence[Step] = ()) -> NDArray[np.float32]:
         if len(windows) > len(self._script):
             raise RuntimeError("the script is over")
         said, self._script = self._script[: len(windows)], self._script[len(windows) :]
@@ -59,13 +61,14 @@ class ScriptedEngine:
 class RuleEngine:
     """Says `rule(window)` for the label that is not the background, whatever else is in the batch."""
 
-    provider = "Rule"
+    provider = wanted = "Rule"
+    places = None
 
     def __init__(self, of: Manifest, rule: Callable[[NDArray[np.float32]], float]) -> None:
         self.manifest = of
         self._rule = rule
 
-    def predict(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+    def predict(self, windows: NDArray[np.float32], steps: Sequence[Step] = ()) -> NDArray[np.float32]:
         said = np.array([self._rule(window) for window in windows], np.float32)
         return np.stack([1 - said, said], axis=1)
 

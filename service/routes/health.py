@@ -29,7 +29,7 @@ async def readyz(request: Request, response: Response) -> dict[str, Any]:
     house = house_of(request)
     if house.ready:
         names = [manifest.name for manifest in house.manifests()]
-        return {"status": "ready", "provider": house.provider, "models": names}
+        return {"status": "ready", "provider": house.provider, "fallback": house.fallbacks, "models": names}
     response.status_code = 503
     if house.failure is not None:
         return {"status": "failed", "detail": str(house.failure), "models": []}

@@ -18,7 +18,7 @@ from landmarks.extract import Extractor, decode_picture
 from service import wire
 from service.batcher import Batcher
 from service.decoder import Event
-from service.errors import Busy, InvalidMessage, SignstreamError, problem_of
+from service.errors import Busy, InvalidMessage, Late, SignstreamError, problem_of
 from service.house import House
 from service.session import Frame, Scored, Session
 from service.settings import Settings
@@ -44,11 +44,11 @@ async def stream(socket: WebSocket) -> None:
     try:
         start = await _first(socket)
         try:
-            batchers = house.batchers(start.models)
+            started = _Stream(socket, house, start, house.batchers(start.models))
         except SignstreamError as error:
-            await _refuse(socket, house, error, 1008)
+            await _refuse(socket, house, error, 1013 if isinstance(error, Busy) else 1008)
             return
-        await _Stream(socket, house, start, batchers).run()
+        await started.run()
     except InvalidMessage as error:
         await _refuse(socket, house, error, 1008)
     except WebSocketDisconnect:
@@ -98,8 +98,8 @@ class _Stream:
         self._inbox: deque[tuple[float, wire.LandmarkFrame | wire.PictureFrame]] = deque()
         self._changed = asyncio.Condition()
         self._stopping = False
-        self._last_s = float("-inf")
-        self._lost: list[tuple[str, int]] = []
+        self._last_s, self._seq = float("-inf"), 0
+        self._lost: list[tuple[str, str | None, int]] = []
         self._frames = self._dropped = self._problems = 0
         self._events: Counter[str] = Counter(dict.fromkeys(self._batchers, 0))
 
@@ -129,6 +129,7 @@ class _Stream:
                     if not task.cancelled():
                         task.exception()  # seen above, or of no interest any more
             finally:  # also where this is cancelled a second time
+                self._session.close()
                 await self._held.aclose()
 
     async def _read(self) -> None:
@@ -160,7 +161,7 @@ class _Stream:
         waiting = [item for item in self._inbox if isinstance(item[1], wire.PictureFrame)]
         if len(waiting) >= self._house.settings.max_pending_pictures:
             self._inbox.remove(waiting[0])
-            self._lost.append(("slow", waiting[0][1].seq))
+            self._lost.append(("slow", None, waiting[0][1].seq))
 
     async def _work(self) -> None:
         while True:
@@ -183,12 +184,12 @@ class _Stream:
 
     async def _answer(self, message: wire.LandmarkFrame | wire.PictureFrame) -> None:
         if 0 < message.at_s - self._last_s < (1 - 1e-6) / self._house.settings.max_fps:
-            self._lost.append(("rate", message.seq))
+            self._lost.append(("rate", None, message.seq))
             return
         kind = "picture" if isinstance(message, wire.PictureFrame) else "landmarks"
         frame = await self._look(message) if isinstance(message, wire.PictureFrame) else message
         windows = self._session.take(Frame(frame.at_s, frame.xyz))
-        self._last_s = frame.at_s
+        self._last_s, self._seq = frame.at_s, frame.seq
         self._frames += 1
         self._house.metrics.frames.labels(kind).inc()
         if kind == "picture" and self._start.landmarks:
@@ -206,9 +207,19 @@ class _Stream:
 
     async def _judge(self, windows: list[Cut]) -> None:
         """Hand the windows to their models, all at once; tell what follows, in order."""
-        waiting = [await self._batchers[window.model].submit(window.landmarks) for window in windows]
+        waiting = [
+            await self._batchers[window.model].submit(window.landmarks, self._session.place(window.model), window.fresh)
+            for window in windows
+        ]
         for window, said in zip(windows, waiting, strict=True):
-            scored = Scored(window, await said)
+            try:
+                scored = Scored(window, await said)
+            except Late:
+                self._session.lose(window)
+                self._lost.append(("late", window.model, self._seq))
+                continue
+            if not self._session.counts(window):
+                continue
             if self._start.scores:
                 await self._send(wire.scores(scored))
             await self._tell(self._session.settle(scored))
@@ -223,11 +234,12 @@ class _Stream:
 
     async def _tell_lost(self) -> None:
         lost, self._lost = self._lost, []
-        for reason, group in itertools.groupby(lost, key=lambda one: one[0]):
-            seqs = [seq for _, seq in group]
+        # A frame that completes several windows of one model may be late for each, and is told once.
+        for (reason, model), group in itertools.groupby(dict.fromkeys(lost), key=lambda one: one[:2]):
+            seqs = [seq for _, _, seq in group]
             self._dropped += len(seqs)
             self._house.metrics.dropped.labels(reason).inc(len(seqs))
-            await self._send(wire.dropped(len(seqs), (seqs[0], seqs[-1]), reason))
+            await self._send(wire.dropped(len(seqs), (seqs[0], seqs[-1]), reason, model))
 
     async def _complain(self, error: Exception) -> None:
         problem = problem_of(error)
@@ -240,6 +252,7 @@ class _Stream:
 
     async def _stop(self) -> None:
         await self._judge(self._session.finish())
+        await self._tell_lost()
         await self._tell(self._session.close())
         await self._send(wire.summary(self._frames, self._dropped, self._problems, dict(self._events)))
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.batcher import Batcher, batch_sizes
+from service.batcher import Batcher
+from service.engine import batch_sizes
 from service.metrics import Metrics
 from tests.fakes import manifest
 
@@ -17,7 +18,8 @@ JOINTS = 27
 class Adder:
     """Says the sum of each window; notes the batch sizes it was run with; can be held up."""
 
-    provider = "Adder"
+    provider = wanted = "Adder"
+    places = None
 
     def __init__(self):
         self.manifest = manifest(frames=1)
@@ -26,7 +28,7 @@ class Adder:
         self.free.set()
         self.running = threading.Event()
 
-    def predict(self, windows):
+    def predict(self, windows, steps=()):
         self.running.set()
         assert self.free.wait(30)
         self.sizes.append(len(windows))
@@ -72,7 +74,7 @@ def test_every_size_is_run_before_the_first_window():
     assert engine.sizes == [1, 2, 4, 8]
 
 
-def test_what_gathers_during_a_run_goes_together_in_a_warmed_size_and_each_gets_its_own_answer():
+def test_what_gathers_during_a_run_goes_together_and_each_gets_its_own_answer():
     engine = Adder()
 
     async def work(batcher):
@@ -84,7 +86,7 @@ def test_what_gathers_during_a_run_goes_together_in_a_warmed_size_and_each_gets_
         return [float((await answer)[0]) for answer in [first, *rest]]
 
     assert run(engine, work) == [i * JOINTS * 3 for i in range(1, 15)]
-    assert engine.sizes == [1, 8, 8]
+    assert engine.sizes == [1, 8, 5]
 
 
 def test_a_full_queue_makes_who_submits_wait():

@@ -110,7 +110,12 @@ def test_models_say_what_they_are(client):
 
 
 def test_readiness_names_the_real_provider(client):
-    assert client.get("/readyz").json() == {"status": "ready", "provider": "Rule", "models": ["signing", "slow"]}
+    assert client.get("/readyz").json() == {
+        "status": "ready",
+        "provider": "Rule",
+        "fallback": [],
+        "models": ["signing", "slow"],
+    }
     assert client.get("/livez").json() == {"status": "alive"}
 
 
