@@ -2,64 +2,165 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from export import parity
-from export.graph import Graph
-from export.onnx import OPSET, Source, of_windows, seal, sha256, trace
+import numpy as np
+import onnx
+import torch
+
+from export import clips, ensemble, fold, parity, quantise, report
+from export.clips import Clips, Labelled
+from export.graph import CHUNK, Given, Graph
+from export.onnx import OPSET, Source, of_windows, seal, trace
+from export.report import Report
 from export.streaming import of_steps
-from landmarks.manifest import FORMAT_VERSION
 from models import Checkpoint
+
+TOLERANCES = {"fp32": parity.TOLERANCE, "fp16": 2e-2, "int8": math.inf}
+"""Largest difference of a probability, by precision. What integers may change is said by accuracy alone."""
+MOST_LOST = 0.01
+"""Share of labelled windows that a lower precision may get wrong and torch does not."""
+CALIBRATION = {"window": 256, "stream": 16}
+"""Most clips that tell int8 its ranges."""
+
+
+class LessAccurate(ValueError):
+    """A precision that costs more accuracy than is allowed, or whose cost nobody can tell."""
 
 
 @dataclass(frozen=True)
 class Target:
     """What a file shall be.
 
-    form: whole windows, or one step of a stream. opset: of ONNX. batch: the only one that it takes; 0 is any.
+    form: whole windows, or one step of a stream. precision: of weights and products. opset: of ONNX.
+    batch: the only one that it takes; 0 is any. name: of the model, instead of the runs' own.
+    weights: of an ensemble's members; none are equal ones.
     """
 
     form: Literal["window", "stream"] = "window"
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"
     opset: int = OPSET
     batch: int = 0
+    name: str = ""
+    weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.form not in ("window", "stream") or self.batch < 0:
-            raise ValueError(f"form is window or stream, batch 0 or more; got {self.form!r}, {self.batch}")
+        if self.form not in ("window", "stream") or self.precision not in TOLERANCES:
+            raise ValueError(
+                f"form is window or stream, precision fp32, fp16 or int8; got {self.form!r}, {self.precision!r}"
+            )
+        if self.batch < 0:
+            raise ValueError(f"batch is 1 or more, or 0 for any; got {self.batch}")
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What an export is tried on besides made inputs.
+
+    files: of landmarks, compared with torch. calibration: windows (N, T, V, 3) not tested on, which tell int8 its
+    ranges. labelled: windows on which a lower precision must be as good as torch.
+    """
+
+    files: tuple[Path, ...] = ()
+    calibration: Clips | None = None
+    labelled: Labelled | None = None
 
 
 def export(
-    checkpoint: Checkpoint,
+    runs: Checkpoint | Sequence[Checkpoint],
     path: Path,
     target: Target = Target(),
-    real: Iterable[tuple[str, parity.Clips]] = (),
-    tolerance: float = parity.TOLERANCE,
-) -> float:
-    """Write a checkpoint's network to `path`; returns the largest difference between torch and onnxruntime.
+    evidence: Evidence = Evidence(),
+    tolerance: float | None = None,
+) -> Report:
+    """Write a run's network, or several runs' as an ensemble, to `path`, and a report beside it.
 
-    The graph is what landmarks.manifest says of its form. Raises parity.Disagreement above `tolerance`, CannotExport
-    for a form that the network does not have; `path` is then as it was.
+    The graph is what landmarks.manifest says of its form. tolerance: instead of the precision's own. Raises
+    parity.Disagreement above it; LessAccurate; CannotExport for what the networks cannot be. Files are then as they
+    were.
     """
-    source = make_source([checkpoint], [1.0], target)
-    graph = seal(trace(source, target.opset, target.batch), source.manifest)
-    clips = [*parity.made(source.frames, len(source.manifest.joints)), *real]
-    difference = parity.hold(parity.compare(source.answer, Graph(graph), clips), tolerance)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(graph)
-    partial.replace(path)
-    return difference
-
-
-def make_source(checkpoints: Sequence[Checkpoint], weights: Sequence[float], target: Target) -> Source:
-    """What becomes the graph, with a manifest that says so."""
-    manifest = replace(
-        checkpoints[0].manifest,
-        weights_sha256=sha256([one.weights for one in checkpoints]),
-        format_version=FORMAT_VERSION,
+    if path.suffix != ".onnx":
+        raise ValueError(f"the file to write ends in .onnx, got {path}")
+    runs = [runs] if isinstance(runs, Checkpoint) else list(runs)
+    source = make_source(runs, target)
+    model = trace(source, target.opset, target.batch)
+    if target.precision == "fp16":
+        model = quantise.half(model)
+    elif target.precision == "int8":
+        model = quantise.int8(model, _calibration(model, source, evidence))
+    manifest = replace(source.manifest, precision=target.precision)
+    data = seal(model, manifest)
+    graph = Graph(data)
+    tried = [*parity.made(source.frames, len(manifest.joints)), *clips.real(evidence.files, manifest)]
+    found = parity.compare(source.answer, graph, tried)
+    parity.hold(found, TOLERANCES[target.precision] if tolerance is None else tolerance)
+    differences: dict[str, float] = {}
+    for one in found:
+        differences[one.kind] = max(one.difference, differences.get(one.kind, 0.0))
+    accuracy = _accuracy(source, graph, target, evidence.labelled)
+    said = Report(
+        *(manifest.name, manifest.version, target.form, target.precision, target.opset, target.batch),
+        differences,
+        len(data),
+        report.milliseconds(graph, tried[0][1]),
+        fold.operators(onnx.load_from_string(data)),
+        accuracy,
     )
+    _write({path: data, report.place(path): said.to_json().encode()})
+    return said
+
+
+def make_source(runs: Sequence[Checkpoint], target: Target) -> Source:
+    """What becomes the graph, with a manifest that says so."""
     of = of_steps if target.form == "stream" else of_windows
-    return of([one.network() for one in checkpoints], weights, manifest)
+    manifest = ensemble.describe(runs, target.name)
+    return of([one.network() for one in runs], ensemble.share(target.weights, len(runs)), manifest)
+
+
+def _calibration(model: onnx.ModelProto, source: Source, evidence: Evidence) -> list[Given]:
+    if evidence.calibration is None or evidence.labelled is None:
+        raise LessAccurate(
+            "int8 takes windows of training to tell ranges by, and labelled windows to tell what it costs: "
+            "`python -m training windows RUN FILE.npz` writes either"
+        )
+    windows, most = evidence.calibration, CALIBRATION[source.manifest.form]
+    given: list[Given] = []
+    chosen = np.unique(np.linspace(0, len(windows) - 1, most).astype(int))
+    Graph(seal(model, source.manifest), watch=given.append)(windows[chosen])
+    return given
+
+
+def _accuracy(source: Source, graph: Graph, target: Target, labelled: Labelled | None) -> dict[str, float]:
+    """On labelled windows, by the last prediction of each."""
+    if labelled is None:
+        return {}
+    said = []
+    for first in range(0, len(labelled.truth), CHUNK):
+        with torch.inference_mode():
+            said.append(source.answer(torch.from_numpy(labelled.landmarks[first : first + CHUNK]))[:, -1].numpy())
+    ours = float((np.concatenate(said).argmax(axis=1) == labelled.truth).mean())
+    theirs = float((graph(labelled.landmarks)[:, -1].argmax(axis=1) == labelled.truth).mean())
+    if ours - theirs > MOST_LOST:
+        raise LessAccurate(
+            f"{target.precision} gets {theirs:.1%} of {len(labelled.truth)} labelled windows right, torch {ours:.1%}: "
+            f"more than {MOST_LOST * 100:g} point lost. Nothing was written."
+        )
+    return {"windows": float(len(labelled.truth)), "torch": ours, "file": theirs}
+
+
+def _write(files: dict[Path, bytes]) -> None:
+    """All of them, or none."""
+    partials = {path: path.with_name(path.name + ".partial") for path in files}
+    try:
+        for path, data in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partials[path].write_bytes(data)
+        for path, partial in partials.items():
+            partial.replace(path)
+    finally:
+        for partial in partials.values():
+            partial.unlink(missing_ok=True)

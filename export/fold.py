@@ -20,8 +20,18 @@ def fold(model: onnx.ModelProto) -> onnx.ModelProto:
     graph = _Graph(model.graph)
     for node in [node for node in model.graph.node if node.op_type == "BatchNormalization"]:
         graph.absorb(node)
-    graph.clean()
+    prune(model.graph)
     return model
+
+
+def prune(graph: onnx.GraphProto) -> None:
+    """Take away constants that nobody needs, and what is said of values that nobody makes."""
+    needed = {name for node in nodes(graph) for name in node.input} | {value.name for value in graph.output}
+    made = {output for node in graph.node for output in node.output}
+    for tensor in [tensor for tensor in graph.initializer if tensor.name not in needed]:
+        graph.initializer.remove(tensor)
+    for value in [value for value in graph.value_info if value.name not in made]:
+        graph.value_info.remove(value)
 
 
 def operators(model: onnx.ModelProto) -> dict[str, int]:
@@ -92,16 +102,6 @@ class _Graph:
             self._replace(node, at, self._array(node.input[at]) + shift[:, None, None])
         self._makers[norm.input[0]].output[0] = norm.output[0]
         self._graph.node.remove(norm)
-
-    def clean(self) -> None:
-        """Take away what nobody needs any more."""
-        needed = {name for node in nodes(self._graph) for name in node.input}
-        needed |= {value.name for value in self._graph.output}
-        made = {output for node in self._graph.node for output in node.output}
-        for tensor in [tensor for tensor in self._graph.initializer if tensor.name not in needed]:
-            self._graph.initializer.remove(tensor)
-        for value in [value for value in self._graph.value_info if value.name not in made]:
-            self._graph.value_info.remove(value)
 
     def _leaves(self, name: str) -> list[tuple[onnx.NodeProto, int]]:
         """The nodes, and the places of their constants, that a value (B, C, T, V) is a sum of; none where it is not.

@@ -3,7 +3,7 @@
 
 Of finished runs: `ensemble RUN...`, `report RUN`, `visualise RUN`.
 
-Data: `prepare VIDEO...`, `convert PICKLE ARCHIVE`, `split SET...`.
+Data: `prepare VIDEO...`, `convert PICKLE ARCHIVE`, `split SET...`, `windows RUN OUT.npz`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,19 @@ import numpy as np
 
 from landmarks import LandmarkError, formats
 from models import checkpoint
-from training import config, convert, ensemble_runs, find_rate, prepare, report, split_files, sweep, trainer, visualise
+from training import (
+    config,
+    convert,
+    ensemble_runs,
+    find_rate,
+    prepare,
+    report,
+    split_files,
+    sweep,
+    trainer,
+    visualise,
+    window_files,
+)
 from training.evaluate import make_bench, measure, measure_network, milliseconds, of_network, of_onnx
 from training.replay import replay
 
@@ -42,6 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     prepare.add_arguments(commands.add_parser("prepare", help="landmarks of many videos, or of those still due"))
     convert.add_arguments(commands.add_parser("convert", help="published pickles to archives without; this unpickles"))
     split_files.add_arguments(commands.add_parser("split", help="write who is trained on and who is tested as JSON"))
+    window_files.add_arguments(commands.add_parser("windows", help="a run's own windows and their truth, as a file"))
     ensemble_runs.add_arguments(commands.add_parser("ensemble", help="several runs, or files of answers, as one"))
     visualise.add_arguments(commands.add_parser("visualise", help="a run's embeddings of clips, drawn and as a table"))
     page = commands.add_parser("report", help=f"write RUN/{report.FILE} anew, as a fit does at its end")
@@ -55,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     data = {"prepare": prepare, "convert": convert, "split": split_files, "ensemble": ensemble_runs, "sweep": sweep}
     data["find-rate"] = find_rate
-    data["visualise"] = visualise
+    data |= {"visualise": visualise, "windows": window_files}
     try:
         if options.command in data:
             return data[options.command].run(options, print)
