@@ -172,9 +172,9 @@ class Batcher:
         joints = (len(manifest.joints), 3)
         shape = joints if manifest.form == "stream" else (manifest.window_frames, *joints)
         places = self.engine.places
+        whose = [Step(places.take(), fresh=True) for _ in range(min(self._max_batch, places.free))] if places else []
         for size in batch_sizes(self._max_batch):
-            # A run steps each stream once, so that no more than all places are ever in one.
-            steps = [Step(places.take(), fresh=True) for _ in range(min(size, places.free))] if places else []
+            steps = whose[:size]  # a run steps each stream once, so that none ever has more rows than there are places
             self.engine.predict(np.full((len(steps) or size, *shape), np.nan, np.float32), steps)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from landmarks.errors import LandmarkError
+from landmarks.errors import LandmarkError, UnknownJoint
 from landmarks.joint_map import JointMap
 from landmarks.layout import HOLISTIC_75
 from landmarks.manifest import METADATA_KEY, Manifest
@@ -125,7 +125,6 @@ class OnnxEngine:
             raise ModelError(f"{path.name}: no {METADATA_KEY} in its metadata; export it with `python -m export`")
         try:
             self.manifest = Manifest.from_json(metadata[METADATA_KEY])
-            JointMap(HOLISTIC_75, self.manifest.joints)
         except LandmarkError as error:
             raise ModelError(f"{path.name}: {error}") from error
         self._check_graph(path)
@@ -191,7 +190,7 @@ class OnnxEngine:
 def load_engines(settings: Settings) -> list[Engine]:
     """Every *.onnx in the models' folder, by name. Raises ModelError where there is none or two share a name.
 
-    Also where CUDA is required and there is no device, or a model does not run on it.
+    Also for a model that asks for joints which no live stream has, and where CUDA is required and there is no device.
     """
     runtime = _runtime(settings)
     if runtime.device != "cpu":
@@ -200,6 +199,10 @@ def load_engines(settings: Settings) -> list[Engine]:
     for path in sorted(settings.models_dir.glob("*.onnx")):
         engine = OnnxEngine(path, runtime)
         name = engine.manifest.name
+        try:
+            JointMap(HOLISTIC_75, engine.manifest.joints)  # which live streams have
+        except UnknownJoint as error:
+            raise ModelError(f"{path.name}: {error}") from error
         if name in engines:
             raise ModelError(f"{path.name}: another file in {settings.models_dir} is also named {name!r}")
         engines[name] = engine

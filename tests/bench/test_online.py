@@ -50,7 +50,7 @@ def a_stream(events=EVENTS, seconds=10.0, take="a"):
 
 
 def replayed(engine, streams):
-    judged = judge(lambda: engine, streams)
+    judged = judge(engine, streams)
     decoding = engine.manifest.decoding
     return Replayed("it", "windows", (decoding,), tuple(judged), tuple(settle(one) for one in judged))
 
@@ -115,7 +115,7 @@ def test_a_delay_counts_the_frames_that_a_window_waits_for():
 
 def test_the_decoding_is_the_one_that_the_validation_streams_do_best_with():
     unsure = Reader(sure=0.5, decoding=replace(SHARP, start_above=0.9))
-    judged = judge(lambda: unsure, [a_stream()])
+    judged = judge(unsure, [a_stream()])
     chosen = choose_decoding(judged)
     assert chosen.start_above <= 0.5 < unsure.manifest.decoding.start_above
     assert online_metrics.shrec21([settle(one, chosen) for one in judged])["jaccard"] == 1

@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 
 from service.batcher import Batcher
 from service.engine import batch_sizes
+from service.errors import Late
 from service.metrics import Metrics
+from service.states import Places
 from tests.fakes import manifest
+from tests.graphs import leaky_manifest
 
 JOINTS = 27
 
@@ -41,9 +44,9 @@ def window(value):
     return np.full((1, JOINTS, 3), value, np.float32)
 
 
-def run(engine, work, max_batch=8, max_pending=100):
+def run(engine, work, max_batch=8, max_pending=100, **options):
     async def main():
-        batcher = Batcher(engine, Metrics(), max_batch, max_pending)
+        batcher = Batcher(engine, Metrics(), max_batch, max_pending, **options)
         await batcher.start()
         engine.sizes.clear()
         engine.running.clear()
@@ -113,3 +116,148 @@ def test_a_failing_run_fails_its_windows_and_the_next_run_goes_on():
         return float((await (await batcher.submit(window(1))))[0])
 
     assert run(Adder(), work) == JOINTS * 3
+
+
+def test_what_comes_alone_waits_for_company_no_longer_than_until_the_batch_is_full():
+    engine = Adder()
+
+    async def work(batcher):
+        waiting = [await batcher.submit(window(i)) for i in range(8)]
+        return [float((await answer)[0]) for answer in waiting]
+
+    assert run(engine, work, wait_s=3600) == [i * JOINTS * 3 for i in range(8)]
+    assert engine.sizes == [8]
+
+
+def test_what_has_waited_for_company_long_enough_is_run():
+    now = iter([0.0, *[9.0] * 99])  # when it came, and ever after
+
+    async def work(batcher):
+        return float((await (await batcher.submit(window(1))))[0])
+
+    assert run(Adder(), work, wait_s=5, clock=lambda: next(now)) == JOINTS * 3
+
+
+def test_what_is_late_is_not_run_but_counted_and_told_and_what_came_in_time_is():
+    engine, metrics, now = Adder(), Metrics(), [0.0]
+
+    async def main():
+        batcher = Batcher(engine, metrics, 8, 100, deadline_s=1.0, clock=lambda: now[0])
+        await batcher.start()
+        engine.sizes.clear()
+        engine.running.clear()
+        try:
+            engine.free.clear()
+            going = await batcher.submit(window(1))
+            await asyncio.to_thread(engine.running.wait, 30)
+            late = [await batcher.submit(window(2)) for _ in range(3)]
+            now[0] = 1.5
+            in_time = await batcher.submit(window(3))
+            engine.free.set()
+            assert float((await going)[0]) == JOINTS * 3
+            for one in late:
+                with pytest.raises(Late, match="within 1 s"):
+                    await one
+            assert float((await in_time)[0]) == 3 * JOINTS * 3
+        finally:
+            await batcher.stop()
+
+    asyncio.run(main())
+    assert engine.sizes == [1, 1]
+    assert b'signstream_late_windows_total{model="signing"} 3.0' in metrics.text()
+
+
+def test_who_waits_when_the_batcher_stops_is_cancelled():
+    engine = Adder()
+
+    async def main():
+        batcher = Batcher(engine, Metrics(), 8, 100)
+        await batcher.start()
+        engine.running.clear()
+        engine.free.clear()
+        going = await batcher.submit(window(1))
+        await asyncio.to_thread(engine.running.wait, 30)
+        waiting = await batcher.submit(window(2))
+        stopping = asyncio.create_task(batcher.stop())
+        await asyncio.sleep(0)
+        engine.free.set()
+        await stopping
+        assert float((await going)[0]) == JOINTS * 3
+        assert waiting.cancelled()
+        assert (await batcher.submit(window(3))).cancelled()
+
+    asyncio.run(main())
+
+
+class Diary:
+    """A stream model that notes which rows each run stepped, and what they were given."""
+
+    provider = wanted = "Diary"
+
+    def __init__(self):
+        self.manifest = leaky_manifest(manifest())
+        self.places = Places(8)
+        self.runs = []
+        self.free = threading.Event()
+        self.free.set()
+        self.running = threading.Event()
+        self.sizes = []
+
+    def predict(self, frames, steps):
+        self.running.set()
+        assert self.free.wait(30)
+        self.runs.append(
+            [(step.place.row, step.fresh, float(frame[0, 0])) for frame, step in zip(frames, steps, strict=True)]
+        )
+        return frames[:, 0, :2]
+
+
+def test_steps_of_one_stream_go_one_run_after_the_other_and_those_of_several_together():
+    engine = Diary()
+
+    def frames(*values):
+        return np.stack([np.full((JOINTS, 3), value, np.float32) for value in values])
+
+    async def work(batcher):
+        engine.runs.clear()
+        one, other = engine.places.take(), engine.places.take()
+        engine.free.clear()
+        first = await batcher.submit(frames(0), one, True)
+        await asyncio.to_thread(engine.running.wait, 30)
+        rest = [
+            await batcher.submit(frames(1), one),
+            await batcher.submit(frames(2), one),
+            await batcher.submit(frames(10, 11, 12), other, True),
+            await batcher.submit(frames(3), one),
+        ]
+        engine.free.set()
+        said = [float((await answer)[0]) for answer in (first, *rest)]
+        return said, one.row, other.row
+
+    said, one, other = run(engine, work)
+    assert said == [0, 1, 2, 12, 3]
+    assert engine.runs == [
+        [(one, True, 0)],
+        [(one, False, 1), (other, True, 10)],
+        [(one, False, 2), (other, False, 11)],
+        [(other, False, 12), (one, False, 3)],
+    ]
+
+
+def test_a_place_is_not_lent_again_while_a_step_on_it_waits():
+    engine = Diary()
+
+    async def work(batcher):
+        place = engine.places.take()
+        free = engine.places.free
+        engine.free.clear()
+        answer = await batcher.submit(np.zeros((1, JOINTS, 3), np.float32), place, True)
+        await asyncio.to_thread(engine.running.wait, 30)
+        answer.cancel()
+        del place
+        assert engine.places.free == free
+        engine.free.set()
+        await (await batcher.submit(np.zeros((1, JOINTS, 3), np.float32), engine.places.take(), True))
+
+    run(engine, work)
+    assert engine.places.free == 8

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import pytest
@@ -5,10 +7,12 @@ from onnx import TensorProto, helper, numpy_helper
 
 from landmarks import SIGN_27, Layout
 from landmarks.manifest import METADATA_KEY
-from service.engine import OnnxEngine, cuda_devices, load_engines
-from service.errors import ModelError
+from service.engine import OnnxEngine, Runtime, Step, cuda_devices, load_engines
+from service.errors import Busy, ModelError
 from service.settings import Settings
+from service.states import Places
 from tests.fakes import manifest
+from tests.graphs import leaky_manifest, recurrent
 
 JOINTS = len(SIGN_27)
 
@@ -46,10 +50,6 @@ def test_a_model_file_answers_any_batch(tmp_path):
         np.testing.assert_allclose(engine.predict(np.zeros((batch, 4, JOINTS, 3), np.float32)), 0.5)
 
 
-def strange_joints():
-    return manifest(layout=Layout("tailed", (*SIGN_27.joints[:-1], "tail"), ()))
-
-
 @pytest.mark.parametrize(
     ("of", "frames", "says"),
     [
@@ -57,12 +57,18 @@ def strange_joints():
         ("{}", 4, "the manifest is wrong"),
         (manifest(frames=9), 4, r"says \[9, 27, 3\] in, its graph landmarks"),
         (manifest(labels=("a", "b", "c")), 4, "its graph"),
-        (strange_joints(), 4, "no joint tail"),
     ],
 )
 def test_a_file_that_cannot_be_served_says_why(tmp_path, of, frames, says):
     with pytest.raises(ModelError, match=rf"bad\.onnx: .*{says}"):
         OnnxEngine(graph_file(tmp_path / "bad.onnx", of, frames))
+
+
+def test_a_model_of_joints_that_no_live_stream_has_is_not_served(tmp_path):
+    strange = manifest(layout=Layout("tailed", (*SIGN_27.joints[:-1], "tail"), ()))
+    graph_file(tmp_path / "bad.onnx", strange)
+    with pytest.raises(ModelError, match=r"bad\.onnx: .*no joint tail"):
+        load_engines(Settings(models_dir=tmp_path, device="cpu"))
 
 
 def test_what_is_no_model_says_so(tmp_path):
@@ -83,10 +89,46 @@ def test_all_models_of_a_folder_are_loaded_and_names_must_differ(tmp_path):
         load_engines(settings)
 
 
+@pytest.mark.parametrize("frames", [1, 5])
+def test_a_window_and_a_step_are_answered_to_the_bit_alone_or_in_company(tmp_path, frames):
+    of = leaky_manifest(manifest())
+    engine = OnnxEngine(recurrent(tmp_path / "net.onnx", of), Runtime(streams=20))
+    seen = np.random.default_rng(0).random((10, frames, JOINTS, 3), np.float32)
+    one_by_one, together = ([engine.places.take() for _ in range(10)] for _ in range(2))
+    for i in range(frames):
+        said = engine.predict(seen[:, i], [Step(place, i == 0) for place in together])
+        for place, frame, row in zip(one_by_one, seen[:, i], said, strict=True):
+            np.testing.assert_array_equal(engine.predict(frame[None], [Step(place, i == 0)])[0], row)
+
+
+@pytest.mark.parametrize("strange", [{"states": ((47,),)}, {"states": ((48,), (1,))}, {"labels": ("a", "b", "c")}])
+def test_a_step_whose_graph_is_not_what_its_manifest_says_is_refused(tmp_path, strange):
+    path, of = recurrent(tmp_path / "bad.onnx", leaky_manifest(manifest())), leaky_manifest(manifest())
+    model = onnx.load(path)
+    model.metadata_props[0].value = replace(of, **{"states": ((48,),), **strange, "background": ""}).to_json()
+    onnx.save(model, path)
+    with pytest.raises(ModelError, match=r"bad\.onnx: its manifest says \[27, 3\], .* in, its graph frame"):
+        OnnxEngine(path)
+
+
+def test_places_are_as_many_as_streams_and_free_again_once_nothing_names_them():
+    places = Places(2)
+    one, other = places.take(), places.take()
+    assert {one.row, other.row} == {1, 2}
+    with pytest.raises(Busy, match="all 2 places"):
+        places.take()
+    row = other.row
+    del other
+    assert places.free == 1
+    assert places.take().row == row
+
+
 @pytest.mark.skipif(cuda_devices() > 0, reason="there is a CUDA device here")
 def test_cuda_is_never_claimed_without_a_device(tmp_path):
     graph_file(tmp_path / "one.onnx", manifest())
     with pytest.raises(ModelError, match="no CUDA device"):
         load_engines(Settings(models_dir=tmp_path, device="cuda"))
+    with pytest.raises(ModelError, match="REQUIRE_CUDA is set, but there is no CUDA device"):
+        load_engines(Settings(models_dir=tmp_path, require_cuda=True))
     (engine,) = load_engines(Settings(models_dir=tmp_path, device="auto"))
     assert engine.provider == "CPUExecutionProvider"
