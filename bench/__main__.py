@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import clips, extraction, live, networks, online, parity, training
+from bench import backends, clips, export, extraction, live, networks, online, parity, training
 
 BENCHES = {
     "extraction": extraction,
+    "backends": backends,
     "clips": clips,
+    "export": export,
     "live": live,
     "parity": parity,
     "networks": networks,

@@ -28,13 +28,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the table; 1 where the target is missed."""
     bare, ours = [], []
-    with Extractor() as extractor, Holistic(model_complexity=1) as graph:
+    with Extractor("mediapipe") as extractor, Holistic(model_complexity=1) as graph:
         graph.process(np.zeros((64, 64, 3), np.uint8))
         for _ in range(options.turns):
             bare.append(_rate(lambda: _bare(options.video, graph)))
             ours.append(_rate(lambda: len(extract_video(options.video, extractor))))
     ratio = statistics.median(o / b for o, b in zip(ours, bare, strict=True))
-    several = _rate(lambda: sum(1 for _ in extract_videos([options.video] * 4, processes=2)))
+    several = _rate(lambda: sum(1 for _ in extract_videos([options.video] * 4, 2, "mediapipe")))
     print(f"{options.video.name}, {os.cpu_count()} cores, median of {options.turns} turns")
     show(
         ("loop", "frames/s", "ratio", f"at least {TARGET}"),

@@ -26,9 +26,11 @@ ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     HOME=/tmp \
     MPLCONFIGDIR=/tmp/matplotlib \
+    XDG_CACHE_HOME=/srv/cache \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility \
     HOST=0.0.0.0 \
     PORT=8000
+RUN python -m landmarks convert-models
 USER 10001:10001
 EXPOSE 8000
 STOPSIGNAL SIGTERM

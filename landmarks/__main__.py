@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from landmarks import networks
 from landmarks.errors import LandmarkError
-from landmarks.extract import Extractor, extract_video, extract_videos, frame_count
+from landmarks.extract import BACKENDS, Backend, Extractor, extract_video, extract_videos, frame_count
 from landmarks.formats import npz
 from landmarks.sequence import LandmarkSequence
 
@@ -25,8 +25,10 @@ def main(arguments: list[str] | None = None) -> int:
     extract.add_argument("videos", nargs="+", type=Path, metavar="VIDEO")
     extract.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="default: here")
     extract.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1), help="default: %(default)s")
+    extract.add_argument("--backend", choices=BACKENDS, default="auto", help="what finds them; default: the faster one")
     extract.set_defaults(run=_extract)
     convert = commands.add_parser("convert-models", help="MediaPipe's networks to ONNX files, as extraction runs them")
+    convert.add_argument("names", nargs="*", metavar="NAME", help=f"default: {' '.join(networks.HOLISTIC)}")
     convert.add_argument(
         "--out", type=Path, default=networks.cache_folder(), metavar="DIR", help="default: %(default)s"
     )
@@ -37,7 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _extract(options: argparse.Namespace) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
-    results = _one(options.videos[0]) if len(options.videos) == 1 else _several(options.videos, options.processes)
+    one = len(options.videos) == 1
+    results = _one(options.videos[0], options.backend) if one else _several(options)
     failed = 0
     for path, found in results:
         if isinstance(found, LandmarkSequence):
@@ -48,20 +51,21 @@ def _extract(options: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _one(path: Path) -> Iterable[tuple[Path, LandmarkSequence | Exception]]:
+def _one(path: Path, backend: Backend) -> Iterable[tuple[Path, LandmarkSequence | Exception]]:
     try:
-        with Extractor() as extractor, tqdm(total=frame_count(path), unit="frame", desc=path.name) as bar:
+        with Extractor(backend) as extractor, tqdm(total=frame_count(path), unit="frame", desc=path.name) as bar:
             return [(path, extract_video(path, extractor, on_frame=lambda done: bar.update(done - bar.n)))]
     except (LandmarkError, OSError) as error:
         return [(path, error)]
 
 
-def _several(paths: list[Path], processes: int) -> Iterable[tuple[Path, LandmarkSequence | Exception]]:
-    return tqdm(extract_videos(paths, processes), total=len(paths), unit="video")
+def _several(options: argparse.Namespace) -> Iterable[tuple[Path, LandmarkSequence | Exception]]:
+    found = extract_videos(options.videos, options.processes, options.backend)
+    return tqdm(found, total=len(options.videos), unit="video")
 
 
 def _convert_models(options: argparse.Namespace) -> int:
-    for name in networks.NETWORKS:
+    for name in options.names or networks.HOLISTIC:
         try:
             print(networks.converted(name, options.out))
         except (LandmarkError, OSError) as error:

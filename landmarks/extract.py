@@ -1,4 +1,4 @@
-"""MediaPipe Holistic: pictures and videos -> landmarks. The only room that knows mediapipe."""
+"""MediaPipe Holistic: pictures and videos -> landmarks. The only room that knows mediapipe and its networks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import cv2
 import numpy as np
@@ -21,8 +21,14 @@ from landmarks.errors import FormatError, NoFrames, NoPerson, NotAVideo
 from landmarks.layout import HOLISTIC_75
 from landmarks.sequence import LandmarkSequence
 
+if TYPE_CHECKING:  # onnxruntime is loaded by those who extract with it
+    from landmarks.onnx_tracker import Networks
+
 Picture = NDArray[np.uint8]
 """(height, width, 3) RGB."""
+Backend = Literal["auto", "mediapipe", "onnx"]
+BACKENDS: tuple[Backend, ...] = get_args(Backend)
+"""What may find the landmarks: MediaPipe's graph, its networks in onnxruntime, or the faster of the two."""
 
 _PICTURES = ("JPEG", "PNG", "WEBP")
 _CONTAINERS = (
@@ -40,11 +46,81 @@ _CONTAINERS = (
 )
 
 
+class Tracker(Protocol):
+    """Follows one body and its hands through the pictures of a stream."""
+
+    def frame(self, picture: Picture) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Landmarks of the next picture: xyz (75, 3), NaN where unseen, and confidence (75,)."""
+        ...
+
+    def reset(self) -> None:
+        """Forget the stream: the next picture is looked at afresh."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what it holds."""
+        ...
+
+
 class Extractor:
-    """MediaPipe Holistic at complexity 1, tracking one stream; warm once built.
+    """Holistic landmarks of one stream: MediaPipe's networks at complexity 1, warm once built.
 
     One instance serves one stream at a time, from one thread at a time: call `reset` between streams.
+    backend: `mediapipe` runs MediaPipe's own graph, on the CPU; `onnx` runs its networks in onnxruntime; `auto` is the
+    faster one, see `fastest`. networks: those of `onnx`, which extractors may share; by default its own, on the CPU.
+    Raises LandmarkError where `onnx` lacks the networks.
     """
+
+    def __init__(self, backend: Backend = "auto", networks: Networks | None = None) -> None:
+        self._tracker: Tracker = MediaPipeTracker() if fastest(backend) == "mediapipe" else _onnx_tracker(networks)
+        self.frame(np.zeros((64, 64, 3), np.uint8))
+        self.reset()
+
+    def frame(self, picture: Picture) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Landmarks of the next picture of the stream: xyz (75, 3), NaN where unseen, and confidence (75,)."""
+        return self._tracker.frame(picture)
+
+    def reset(self) -> None:
+        """Forget the stream: the next picture is looked at afresh."""
+        self._tracker.reset()
+
+    def close(self) -> None:
+        """Let go of the networks and their threads."""
+        self._tracker.close()
+
+    def __enter__(self) -> Extractor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def fastest(backend: Backend) -> Literal["mediapipe", "onnx"]:
+    """What `auto` stands for: onnxruntime, on CUDA and, as `python -m bench extraction` measures it, on a CPU too."""
+    return "onnx" if backend == "auto" else backend
+
+
+def open_extractors(count: int, backend: Backend = "auto", *, cuda: bool = False) -> list[Extractor]:
+    """Extractors for so many streams at a time, which share their networks where the backend can.
+
+    cuda: run them on an NVIDIA device; MediaPipe's own graph knows none. Ask only where there is one.
+    """
+    if fastest(backend) == "mediapipe":
+        return [Extractor("mediapipe") for _ in range(count)]
+    from landmarks.onnx_tracker import Networks
+
+    networks = Networks(cuda=cuda)
+    return [Extractor("onnx", networks) for _ in range(count)]
+
+
+def _onnx_tracker(networks: Networks | None) -> Tracker:
+    from landmarks.onnx_tracker import Networks, OnnxTracker
+
+    return OnnxTracker(networks or Networks())
+
+
+class MediaPipeTracker:
+    """MediaPipe's own graph of Holistic; its threads serve one stream."""
 
     def __init__(self) -> None:
         # mediapipe 0.10.21 calls protobuf in a way that protobuf 4.25 warns about, at every frame.
@@ -52,11 +128,9 @@ class Extractor:
         from mediapipe.python.solutions.holistic import Holistic
 
         self._graph = Holistic(model_complexity=1)
-        self._graph.process(np.zeros((64, 64, 3), np.uint8))
-        self.reset()
 
     def frame(self, picture: Picture) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Landmarks of the next picture of the stream: xyz (75, 3), NaN where unseen, and confidence (75,)."""
+        """As Tracker."""
         found: Any = self._graph.process(picture)
         pose, left, right = found.pose_landmarks, found.left_hand_landmarks, found.right_hand_landmarks
         return holistic.frame(
@@ -66,18 +140,12 @@ class Extractor:
         )
 
     def reset(self) -> None:
-        """Forget the stream: the next picture is looked at afresh."""
+        """As Tracker."""
         self._graph.reset()
 
     def close(self) -> None:
-        """Let go of the graph and its threads."""
+        """As Tracker."""
         self._graph.close()
-
-    def __enter__(self) -> Extractor:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def decode_picture(data: bytes, max_pixels: int = 16_000_000) -> Picture:
@@ -172,13 +240,17 @@ def frame_count(path: Path) -> int | None:
     return count if count > 0 else None
 
 
-def extract_videos(paths: Iterable[Path], processes: int) -> Iterator[tuple[Path, LandmarkSequence | Exception]]:
+def extract_videos(
+    paths: Iterable[Path], processes: int, backend: Backend = "auto"
+) -> Iterator[tuple[Path, LandmarkSequence | Exception]]:
     """Several files, as they get done, each with its landmarks or what was wrong with it.
 
     processes: how many work side by side; each builds one extractor and keeps it.
     """
-    # Not forked: MediaPipe's threads do not survive a fork.
-    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_build_extractor)
+    # Not forked: MediaPipe's and onnxruntime's threads do not survive a fork.
+    pool = ProcessPoolExecutor(
+        processes, mp_context=get_context("spawn"), initializer=_build_extractor, initargs=(backend,)
+    )
     with pool:
         waiting = {pool.submit(_extract_in_worker, path): path for path in paths}
         for done in as_completed(waiting):
@@ -188,8 +260,8 @@ def extract_videos(paths: Iterable[Path], processes: int) -> Iterator[tuple[Path
 _worker: list[Extractor] = []
 
 
-def _build_extractor() -> None:
-    _worker.append(Extractor())
+def _build_extractor(backend: Backend) -> None:
+    _worker.append(Extractor(backend))
 
 
 def _extract_in_worker(path: Path) -> LandmarkSequence | Exception:

@@ -7,6 +7,7 @@ cache, under names that change with their source and with the conversion.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import tempfile
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from pathlib import Path
 
 from landmarks.errors import LandmarkError, UnknownNetwork
 from landmarks.tflite_to_onnx import convert
+
+logger = logging.getLogger("signstream")
 
 CONVERSION = 1
 """To be raised with every change of what a conversion writes, so that no old file is taken for a new one."""
@@ -74,20 +77,41 @@ def source(name: str) -> bytes:
 
 
 def converted(name: str, folder: Path | None = None) -> Path:
-    """The ONNX file of a network, which is written if it is not there yet.
+    """Where the ONNX file of a network stands, which is written if it is not there yet.
 
     folder: default: the cache. Several processes may ask at once. Raises as `source`, FormatError for a file that we
     cannot convert, OSError where the folder cannot be written to.
     """
-    data, folder = source(name), folder or cache_folder()
-    digest = hashlib.sha256(data).hexdigest()
-    network = NETWORKS[name]
-    key = hashlib.sha256(f"{digest} {CONVERSION} {network}".encode()).hexdigest()
-    path = folder / f"{name}-{key[:16]}.onnx"
+    data = source(name)
+    path = _place(name, data, folder)
     if not path.is_file():
-        metadata = {"source": network.source, "source_sha256": digest}
-        _write(path, convert(data, network.pixels, network.outputs, metadata))
+        _write(path, _convert(name, data))
     return path
+
+
+def content(name: str) -> bytes:
+    """The ONNX file of a network itself, of the cache or, where that cannot be written to, converted again."""
+    data = source(name)
+    path = _place(name, data, None)
+    if path.is_file():
+        return path.read_bytes()
+    made = _convert(name, data)
+    try:
+        _write(path, made)
+    except OSError as error:
+        logger.warning("converted networks are not kept, which costs a second at every start: %s", error)
+    return made
+
+
+def _place(name: str, data: bytes, folder: Path | None) -> Path:
+    key = hashlib.sha256(f"{hashlib.sha256(data).hexdigest()} {CONVERSION} {NETWORKS[name]}".encode()).hexdigest()
+    return (folder or cache_folder()) / f"{name}-{key[:16]}.onnx"
+
+
+def _convert(name: str, data: bytes) -> bytes:
+    network = NETWORKS[name]
+    metadata = {"source": network.source, "source_sha256": hashlib.sha256(data).hexdigest()}
+    return convert(data, network.pixels, network.outputs, metadata)
 
 
 def _write(path: Path, content: bytes) -> None:

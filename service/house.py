@@ -7,12 +7,13 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, TypeVar
 
-from landmarks.extract import Extractor
+from landmarks.extract import Extractor, open_extractors
 from landmarks.manifest import Manifest
 from service.batcher import Batcher
-from service.engine import CUDA, TENSORRT, Engine, load_engines
+from service.engine import CUDA, TENSORRT, Engine, cuda_devices, load_engines
 from service.errors import Busy, ModelError, NotReady, UnknownModel
 from service.metrics import Metrics
 from service.settings import Settings
@@ -72,8 +73,10 @@ class House:
             )
             self._batchers[engine.manifest.name] = batcher  # at once, so that it is stopped whatever comes next
             await batcher.start()
-        for _ in range(self.settings.extractors):
-            self._idle.put_nowait(await loop.run_in_executor(self._extracting, Extractor))
+        cuda = limits.device != "cpu" and cuda_devices() > 0
+        build = partial(open_extractors, limits.extractors, limits.extraction, cuda=cuda)
+        for extractor in await loop.run_in_executor(self._extracting, build):
+            self._idle.put_nowait(extractor)
 
     def _look_for_fallbacks(self, engines: Sequence[Engine]) -> None:
         """Note what models really run on. Raises ModelError where that is not CUDA and CUDA is required."""
@@ -155,7 +158,7 @@ class House:
             self._idle.put_nowait(extractor)
 
     async def extract(self, work: Callable[..., Done], *arguments: Any) -> Done:
-        """Run MediaPipe work off the event loop; who is cancelled meanwhile still waits for it to end."""
+        """Run an extractor's work off the event loop; who is cancelled meanwhile still waits for it to end."""
         running = asyncio.get_running_loop().run_in_executor(self._extracting, work, *arguments)
         try:
             return await asyncio.shield(running)

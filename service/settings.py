@@ -47,7 +47,9 @@ class Settings(BaseSettings):
     max_pending_windows: int = Field(default=1024, ge=1)
     """Most windows and steps of all streams that wait for one model; streams that push more have to wait."""
     extractors: int = Field(default=2, ge=1, le=64)
-    """MediaPipe instances: how many picture streams and videos are looked at at the same time."""
+    """How many picture streams and videos are looked at at the same time."""
+    extraction: Literal["auto", "mediapipe", "onnx"] = "auto"
+    """What finds landmarks: MediaPipe's own graph, its networks in onnxruntime (on `device`), or the faster one."""
     extractor_wait_s: float = Field(default=30.0, ge=0)
     """How long a posted video waits for a free one; a stream's first picture does not wait."""
     max_streams: int = Field(default=256, ge=1)
