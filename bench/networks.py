@@ -19,7 +19,9 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.table import show, verdict
-from export.onnx import OPSET, quiet, to_onnx
+from export.graph import Graph
+from export.onnx import seal, to_onnx, trace
+from export.streaming import of_steps
 from landmarks import HAND_21, HOLISTIC_75, NTU_25, NTU_25_CHAIN, POSE_33, SIGN_27, Layout, Manifest
 from models import NETWORKS, Continual, Network, State, build
 from service.engine import cuda_devices
@@ -31,7 +33,7 @@ TARGET_FRAMES = 300
 STEPS = 10
 """Frames of a stream that are timed together."""
 SAME = 1e-3
-"""A graph whose logits differ by more from torch's is not worth timing."""
+"""A graph whose answers differ by more from torch's is not worth timing."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def run(options: argparse.Namespace) -> int:
     cells = [(engine, batch) for batch in options.batches for engine in engines]
     show(
         ("network", "T x V x M", "parameters", "M a window", *(f"{engine}, {batch}" for engine, batch in cells)),
-        [(*one.about, *(_told(one.windows_ms.get(cell)) for cell in cells)) for one in found],
+        [(*one.about, *(told(one.windows_ms.get(cell)) for cell in cells)) for one in found],
     )
     return streams(found)
 
@@ -118,7 +120,7 @@ def streams(found: Sequence[Measured]) -> int:
             if asked:
                 reached[f"{one.name} in {engine}"] = window_ms / ms
             said = verdict(window_ms / ms, TARGET) if asked else "not asked"
-            rows.append((one.name, engine, _told(window_ms), _told(ms), products, f"{window_ms / ms:.1f}", said))
+            rows.append((one.name, engine, told(window_ms), told(ms), products, f"{window_ms / ms:.1f}", said))
     if rows:
         print("\na prediction: by its whole window, or as the next frame of a stream")
         heads = ("network", "engine", "ms a window", "ms a frame", "M a window / a frame", "ms ratio")
@@ -147,29 +149,29 @@ class Measured:
 def _measure(name: str, options: argparse.Namespace) -> Measured:
     standard = STANDARD[name]
     network = standard_network(name)
-    manifest = _manifest(name, standard)
+    passport = manifest(name, standard)
     print(f"{name} ...", file=sys.stderr)
-    engines = _engines(network, to_onnx(network, manifest), _windows(standard, 1), options.threads)
+    engines = _engines(network, to_onnx(network, passport), windows_of(standard, 1), options.threads)
     steps: dict[str, Callable[[], object]] = {}
     if isinstance(network, Continual) and network.stride == 1:
-        steps = _steps(network, _windows(standard, 1), options.threads)
+        steps = _steps(name, windows_of(standard, 1), options.threads)
     windows_ms: dict[tuple[str, int], float] = {}
     frames_ms: dict[str, float] = {}
     for batch in sorted({1, *options.batches}):
         expected_ms = sum(windows_ms.get((engine, 1), 0.0) for engine in engines) * batch
         if batch > 1 and expected_ms / 1e3 > 5 * options.patience:
             continue
-        windows = _windows(standard, batch)
+        windows = windows_of(standard, batch)
         works = {engine: predict(windows) for engine, predict in engines.items()}
         if batch == 1:
             works |= {f"step {engine}": step for engine, step in steps.items()}
-        times = _in_turns(works, options.turns, options.patience)
+        times = in_turns(works, options.turns, options.patience)
         windows_ms |= {(engine, batch): times[engine] / batch for engine in engines}
         if batch == 1:
             frames_ms = {engine: times[f"step {engine}"] / STEPS for engine in steps}
     size = f"{standard.frames} x {len(standard.layout)} x {standard.options.get('persons', 1)}"
     parameters = f"{sum(p.numel() for p in network.parameters()):,}"
-    window = torch.from_numpy(_windows(standard, 1))  # (1, T, V, 3)
+    window = torch.from_numpy(windows_of(standard, 1))  # (1, T, V, 3)
     window_macs, frame_macs = macs(network, lambda: network(window)), 0
     if isinstance(network, Continual):
         seen = State(network.delay, network.start(1).tensors)  # a frame that brings a prediction
@@ -178,10 +180,10 @@ def _measure(name: str, options: argparse.Namespace) -> Measured:
     return Measured(name, about, window_macs, frame_macs, windows_ms, frames_ms)
 
 
-def standard_network(name: str) -> Network:
-    """A network as it was published, with the weights that training begins from."""
+def standard_network(name: str, **options: Any) -> Network:
+    """A network as it was published, but for `options`, with the weights that training begins from."""
     torch.manual_seed(0)
-    return build(name, STANDARD[name].layout, **{"fps": 30.0, **STANDARD[name].options}).eval()
+    return build(name, STANDARD[name].layout, **{"fps": 30.0, **STANDARD[name].options, **options}).eval()
 
 
 def macs(network: nn.Module, work: Callable[[], object]) -> int:
@@ -225,20 +227,20 @@ def _engines(
 
     def in_torch(windows: NDArray[np.float32]) -> Callable[[], object]:
         given = torch.from_numpy(windows)
-        return lambda: _without_gradients(network, given)
+        return lambda: without_gradients(network, given)
 
     found: dict[str, Callable[[NDArray[np.float32]], Callable[[], object]]] = {
         "torch": in_torch,
         "onnxruntime": lambda windows: lambda: session.run(None, {"landmarks": windows}),
     }
-    _same("window", _without_gradients(network, torch.from_numpy(window)), session.run(None, {"landmarks": window})[0])
+    same("window", without_gradients(network, torch.from_numpy(window)), session.run(None, {"landmarks": window})[0])
     if cuda_devices():
         if torch.cuda.is_available():
             there = copy.deepcopy(network).cuda()
 
             def in_torch_there(windows: NDArray[np.float32]) -> Callable[[], object]:
                 given = torch.from_numpy(windows).cuda()
-                return lambda: _without_gradients(there, given).cpu()
+                return lambda: without_gradients(there, given).cpu()
 
             found["torch, CUDA"] = in_torch_there
         onnxruntime.preload_dlls()
@@ -248,65 +250,34 @@ def _engines(
     return found
 
 
-class Step(nn.Module):
-    """One frame of a stream as a graph: the frame and the state in, logits and the next state out."""
-
-    def __init__(self, network: Continual) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, frame: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-        """(B, V, 3) and the state's tensors -> (B, labels) and the next ones."""
-        # With stride 1, all frames are alike once the first prediction has come.
-        logits, after = self.network.step(frame, State(self.network.delay, state))
-        assert logits is not None
-        return (logits, *after.tensors)
-
-
-def _steps(network: Continual, window: NDArray[np.float32], threads: int) -> dict[str, Callable[[], object]]:
+def _steps(name: str, window: NDArray[np.float32], threads: int) -> dict[str, Callable[[], object]]:
     """Name -> STEPS frames of a stream, which goes on from call to call."""
-    step, state = Step(network).eval(), network.start(1).tensors
+    # A stream's graph predicts from the first frame on; what a frame costs does not depend on the beginning.
+    causal = {"beginning": "causal"} if "beginning" in STANDARD[name].options else {}
+    source = of_steps([standard_network(name, **causal)], [1.0], manifest(name, STANDARD[name]))
+    graph = Graph(seal(trace(source), source.manifest), threads)
+    frames = window[0, :, None]  # (T, 1, V, 3)
+    theirs = graph.start(1)
+    state = [torch.from_numpy(each) for each in graph.start(1)]
     names = [f"state_{i}" for i in range(len(state))]
-    frames = torch.from_numpy(window[0, :, None])  # (T, 1, V, 3)
-    session = open_graph(step_graph(step, frames[0], state), threads)
-    theirs = {name: tensor.numpy() for name, tensor in zip(names, state, strict=True)}
     with torch.inference_mode():
         for frame in frames[:2]:
-            logits, *state = step(frame, *state)
-            said, *after = session.run(None, {"frame": frame.numpy(), **theirs})
-            theirs = dict(zip(names, after, strict=True))
-            _same("step", logits, said)
+            said, *state = source.module(torch.from_numpy(frame), *state)
+            (found, *theirs) = graph.run({"frame": frame, **dict(zip(names, theirs, strict=True))})
+            same("step", said, found)
 
     def in_torch() -> None:
         nonlocal state
         with torch.inference_mode():
             for frame in frames[:STEPS]:
-                _, *state = step(frame, *state)
+                _, *state = source.module(torch.from_numpy(frame), *state)
 
     def in_onnxruntime() -> None:
         nonlocal theirs
         for frame in frames[:STEPS]:
-            _, *after = session.run(None, {"frame": frame.numpy(), **theirs})
-            theirs = dict(zip(names, after, strict=True))
+            _, *theirs = graph.session.run(None, {"frame": frame, **dict(zip(names, theirs, strict=True))})
 
     return {"torch": in_torch, "onnxruntime": in_onnxruntime}
-
-
-def step_graph(step: Step, frame: Tensor, state: Sequence[Tensor]) -> bytes:
-    """A step as ONNX: `frame` (B, V, 3) and `state_0`.. in, `logits` (B, labels) and `next_state_0`.. out."""
-    names = [f"state_{i}" for i in range(len(state))]
-    with quiet():
-        program = torch.onnx.export(
-            step,
-            (frame, *(tensor.clone() for tensor in state)),  # one tensor given twice would become one input
-            input_names=["frame", *names],
-            output_names=["logits", *(f"next_{name}" for name in names)],
-            opset_version=OPSET,
-            dynamo=True,
-            verbose=False,
-        )
-    assert program is not None
-    return program.model_proto.SerializeToString()
 
 
 def open_graph(graph: bytes, threads: int, cuda: bool = False) -> onnxruntime.InferenceSession:
@@ -318,18 +289,20 @@ def open_graph(graph: bytes, threads: int, cuda: bool = False) -> onnxruntime.In
     return onnxruntime.InferenceSession(graph, options, providers=providers)
 
 
-def _same(what: str, ours: Tensor, theirs: object) -> None:
+def same(what: str, ours: Tensor, theirs: object) -> None:
+    """Raises ValueError for answers that differ."""
     difference = float(np.abs(ours.numpy() - np.asarray(theirs)).max())
     if not difference <= SAME:
         raise ValueError(f"the graph of a {what} differs from torch by {difference:.1e}")
 
 
-def _without_gradients(network: nn.Module, given: Tensor) -> Tensor:
+def without_gradients(network: Callable[[Tensor], Tensor], given: Tensor) -> Tensor:
+    """What a network says of windows."""
     with torch.inference_mode():
         return network(given)
 
 
-def _in_turns(works: dict[str, Callable[[], object]], turns: int, patience_s: float) -> dict[str, float]:
+def in_turns(works: dict[str, Callable[[], object]], turns: int, patience_s: float) -> dict[str, float]:
     """Name -> median ms. Each once to warm up, unless that alone is beyond patience, then all in turns."""
     began = time.perf_counter()
     times: dict[str, list[float]] = {name: [_ms(work)] for name, work in works.items()}
@@ -349,11 +322,12 @@ def _ms(work: Callable[[], object]) -> float:
     return (time.perf_counter() - started) * 1e3
 
 
-def _told(ms: float | None) -> str:
+def told(ms: float | None) -> str:
+    """Three digits."""
     return "-" if ms is None else f"{ms:.3g}" if ms < 100 else f"{ms:.0f}"
 
 
-def _windows(standard: Standard, batch: int) -> NDArray[np.float32]:
+def windows_of(standard: Standard, batch: int) -> NDArray[np.float32]:
     """(B, T, V, 3) joints that move about a pose; a second person is absent, which costs the same."""
     random = np.random.default_rng(0)
     pose = random.uniform(0.2, 0.8, (batch, 1, len(standard.layout), 3))
@@ -361,7 +335,8 @@ def _windows(standard: Standard, batch: int) -> NDArray[np.float32]:
     return (pose + moved).astype(np.float32)
 
 
-def _manifest(name: str, standard: Standard) -> Manifest:
+def manifest(name: str, standard: Standard) -> Manifest:
+    """What a graph of that size says of itself."""
     labels = tuple(f"label-{i}" for i in range(standard.options["labels"]))
     return Manifest(
         name=name,

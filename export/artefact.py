@@ -22,8 +22,6 @@ from models import Checkpoint
 
 TOLERANCES = {"fp32": parity.TOLERANCE, "fp16": 2e-2, "int8": math.inf}
 """Largest difference of a probability, by precision. What integers may change is said by accuracy alone."""
-MOST_LOST = 0.01
-"""Share of labelled windows that a lower precision may get wrong and torch does not."""
 CALIBRATION = {"window": 256, "stream": 16}
 """Most clips that tell int8 its ranges."""
 
@@ -62,12 +60,14 @@ class Evidence:
     """What an export is tried on besides made inputs.
 
     files: of landmarks, compared with torch. calibration: windows (N, T, V, 3) not tested on, which tell int8 its
-    ranges. labelled: windows on which a lower precision must be as good as torch.
+    ranges. labelled: windows on which the file must be as good as torch. most_lost: share of them that it may get wrong
+    more than torch.
     """
 
     files: tuple[Path, ...] = ()
     calibration: Clips | None = None
     labelled: Labelled | None = None
+    most_lost: float = 0.01
 
 
 def export(
@@ -85,13 +85,18 @@ def export(
     """
     if path.suffix != ".onnx":
         raise ValueError(f"the file to write ends in .onnx, got {path}")
+    if target.precision == "int8" and (evidence.calibration is None or evidence.labelled is None):
+        raise LessAccurate(
+            "int8 takes windows of training to tell ranges by, and labelled windows to tell what it costs: "
+            "`python -m training windows RUN FILE.npz --side train` (then test) writes them"
+        )
     runs = [runs] if isinstance(runs, Checkpoint) else list(runs)
     source = make_source(runs, target)
     model = trace(source, target.opset, target.batch)
     if target.precision == "fp16":
         model = quantise.half(model)
-    elif target.precision == "int8":
-        model = quantise.int8(model, _calibration(model, source, evidence))
+    elif evidence.calibration is not None and target.precision == "int8":
+        model = quantise.int8(model, _calibration(model, source, evidence.calibration))
     manifest = replace(source.manifest, precision=target.precision)
     data = seal(model, manifest)
     graph = Graph(data)
@@ -101,7 +106,7 @@ def export(
     differences: dict[str, float] = {}
     for one in found:
         differences[one.kind] = max(one.difference, differences.get(one.kind, 0.0))
-    accuracy = _accuracy(source, graph, target, evidence.labelled)
+    accuracy = _accuracy(source, graph, evidence)
     said = Report(
         *(manifest.name, manifest.version, target.form, target.precision, target.opset, target.batch),
         differences,
@@ -121,21 +126,17 @@ def make_source(runs: Sequence[Checkpoint], target: Target) -> Source:
     return of([one.network() for one in runs], ensemble.share(target.weights, len(runs)), manifest)
 
 
-def _calibration(model: onnx.ModelProto, source: Source, evidence: Evidence) -> list[Given]:
-    if evidence.calibration is None or evidence.labelled is None:
-        raise LessAccurate(
-            "int8 takes windows of training to tell ranges by, and labelled windows to tell what it costs: "
-            "`python -m training windows RUN FILE.npz` writes either"
-        )
-    windows, most = evidence.calibration, CALIBRATION[source.manifest.form]
+def _calibration(model: onnx.ModelProto, source: Source, windows: Clips) -> list[Given]:
+    """All that a graph is given while it answers some of the windows."""
     given: list[Given] = []
-    chosen = np.unique(np.linspace(0, len(windows) - 1, most).astype(int))
+    chosen = np.unique(np.linspace(0, len(windows) - 1, CALIBRATION[source.manifest.form]).astype(int))
     Graph(seal(model, source.manifest), watch=given.append)(windows[chosen])
     return given
 
 
-def _accuracy(source: Source, graph: Graph, target: Target, labelled: Labelled | None) -> dict[str, float]:
+def _accuracy(source: Source, graph: Graph, evidence: Evidence) -> dict[str, float]:
     """On labelled windows, by the last prediction of each."""
+    labelled = evidence.labelled
     if labelled is None:
         return {}
     said = []
@@ -144,10 +145,10 @@ def _accuracy(source: Source, graph: Graph, target: Target, labelled: Labelled |
             said.append(source.answer(torch.from_numpy(labelled.landmarks[first : first + CHUNK]))[:, -1].numpy())
     ours = float((np.concatenate(said).argmax(axis=1) == labelled.truth).mean())
     theirs = float((graph(labelled.landmarks)[:, -1].argmax(axis=1) == labelled.truth).mean())
-    if ours - theirs > MOST_LOST:
+    if ours - theirs > evidence.most_lost:
         raise LessAccurate(
-            f"{target.precision} gets {theirs:.1%} of {len(labelled.truth)} labelled windows right, torch {ours:.1%}: "
-            f"more than {MOST_LOST * 100:g} point lost. Nothing was written."
+            f"{graph.manifest.precision} gets {theirs:.1%} of {len(labelled.truth)} labelled windows right, torch "
+            f"{ours:.1%}: at most {evidence.most_lost:.1%} may be lost. Nothing was written."
         )
     return {"windows": float(len(labelled.truth)), "torch": ours, "file": theirs}
 
