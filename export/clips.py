@@ -59,4 +59,6 @@ def real(files: Sequence[Path], manifest: Manifest) -> Iterator[tuple[str, Clips
             continue
         begins = [i for i, cut in enumerate(cuts) if cut.fresh]
         for first, after in zip(begins, [*begins[1:], len(cuts)], strict=True):
-            yield path.name, np.stack([cut.landmarks[-1] for cut in cuts[first:after]])[None]
+            # A run's first window brings all of its frames, each other one its newest.
+            newest = [cut.landmarks[-1] for cut in cuts[first + 1 : after]]
+            yield path.name, np.stack([*cuts[first].landmarks, *newest])[None]

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import numpy as np
 import onnx
@@ -6,8 +7,9 @@ import onnxruntime as ort
 import pytest
 import torch
 
-from export import Disagreement, export, parity
+from export import Disagreement, Evidence, LessAccurate, Target, export, fold, parity, passport
 from export.__main__ import main
+from export.clips import Labelled
 from export.onnx import to_onnx
 from landmarks import SIGN_27, Manifest
 from landmarks.manifest import METADATA_KEY
@@ -60,7 +62,7 @@ def made(name):
 @pytest.fixture(scope="module")
 def written(saved, tmp_path_factory):
     path = tmp_path_factory.mktemp("export") / "deep" / "made.onnx"
-    assert export(saved, path) <= parity.TOLERANCE
+    assert export(saved, path).difference <= parity.TOLERANCE
     return path
 
 
@@ -77,6 +79,27 @@ def test_the_manifest_comes_back_from_the_file(written, saved):
     _, manifest = of_onnx(written)
     assert dataclasses.replace(manifest, weights_sha256="") == saved.manifest
     assert len(manifest.weights_sha256) == 64
+
+
+def test_nothing_is_left_to_fold(written):
+    model = onnx.load(written)
+    assert "Einsum" not in fold.operators(model)
+    assert fold.constants(model) == []
+    again = fold.fold(onnx.load(written))
+    assert fold.operators(again) == fold.operators(model)
+    makers = {output: node.op_type for node in model.graph.node for output in node.output}
+    before = [makers[node.input[0]] for node in model.graph.node if node.op_type == "BatchNormalization"]
+    assert not {"Conv", "MatMul", "Gemm"}.intersection(before)
+
+
+def test_the_report_stands_beside_the_file(written, saved):
+    said = json.loads(written.with_suffix(".json").read_text())
+    assert (said["model"], said["form"], said["precision"]) == ("made", "window", "fp32")
+    assert said["bytes"] == written.stat().st_size
+    assert said["milliseconds"] > 0
+    assert set(said["differences"]) == set(parity.inputs(FRAMES, 27, 1))
+    assert max(said["differences"].values()) <= parity.TOLERANCE
+    assert said["operators"] == passport.read(written).operators
 
 
 def test_nothing_of_this_machine_travels(written):
@@ -123,6 +146,7 @@ def test_a_network_that_gives_nan_is_refused_and_leaves_the_file_as_it_was(one, 
     with pytest.raises(Disagreement, match="not finite"):
         export(broken, path)
     assert path.read_bytes() == b"as it was"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.slow
@@ -133,10 +157,46 @@ def test_a_disagreement_leaves_no_file(one, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_int8_takes_windows_to_go_by_and_to_be_measured_on(one, tmp_path):
+    with pytest.raises(LessAccurate, match="python -m training windows"):
+        export(one, tmp_path / "made.onnx", Target(precision="int8"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("wrong", [{"form": "clip"}, {"precision": "int4"}, {"batch": -1}])
+def test_a_target_that_does_not_exist_is_refused(wrong):
+    with pytest.raises(ValueError, match=str(next(iter(wrong.values())))):
+        Target(**wrong)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_a_lower_precision_is_written_if_it_is_as_accurate(one, tmp_path, precision):
+    windows = np.concatenate([*parity.inputs(FRAMES, 27, 20, seed=1).values()])
+    with torch.inference_mode():
+        truth = one.network()(torch.from_numpy(windows)).numpy().argmax(axis=1)
+    evidence = Evidence(calibration=windows, labelled=Labelled(windows, truth))
+    path = tmp_path / "made.onnx"
+    found = export(one, path, Target(precision=precision), evidence)
+    assert found.accuracy["windows"] == 140
+    assert (found.accuracy["torch"], found.accuracy["file"] >= 0.99) == (1.0, True)
+    assert passport.read(path).manifest.precision == precision
+    before = path.read_bytes()
+    # As if it had to be better than torch.
+    strict = dataclasses.replace(evidence, most_lost=-0.02)
+    with pytest.raises(LessAccurate, match=f"{precision} gets .* may be lost. Nothing was written"):
+        export(one, path, Target(precision=precision), strict)
+    assert path.read_bytes() == before
+
+
 def test_the_command(one, tmp_path, capsys):
     one.save(tmp_path / "run")
     assert main([str(tmp_path / "run"), str(tmp_path / "out.onnx")]) == 0
     assert "made 1.2.3" in capsys.readouterr().out
+    assert main(["inspect", str(tmp_path / "out.onnx")]) == 0
+    assert json.loads(capsys.readouterr().out)["manifest"]["name"] == "made"
     assert main([str(tmp_path / "nowhere"), str(tmp_path / "none.onnx")]) == 2
     assert "no checkpoint" in capsys.readouterr().err
     assert not (tmp_path / "none.onnx").exists()
+    assert main([str(tmp_path / "run"), str(tmp_path / "out.pt")]) == 2
+    assert "ends in .onnx" in capsys.readouterr().err
