@@ -115,7 +115,7 @@ class OnnxTracker:
         region = self._region or self._search(picture)
         found = self._pose(picture, region) if region is not None and region.usable else None
         if found is None:
-            self._region, self._hands = None, {}
+            self._region, self._hands = None, {}  # visibility stays smoothed, as MediaPipe's does
             self._joints.reset()
             self._extra.reset()
             return holistic.frame()

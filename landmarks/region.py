@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from landmarks.layout import HAND_21
 
 _PALM = HAND_21.indices("wrist", "index_mcp", "middle_mcp", "ring_mcp")
-_HALF = ("wrist", "thumb_cmc", "thumb_mcp", "thumb_ip")
+_TO_THUMB = ("wrist", "thumb_cmc", "thumb_mcp", "thumb_ip")
 _PALM_AND_FINGERS = HAND_21.indices(
-    *_HALF, *(f"{finger}_{part}" for finger in ("index", "middle", "ring", "pinky") for part in ("mcp", "pip"))
+    *_TO_THUMB, *(f"{finger}_{part}" for finger in ("index", "middle", "ring", "pinky") for part in ("mcp", "pip"))
 )
 
 Points = NDArray[np.float64]
