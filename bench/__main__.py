@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import backends, clips, export, extraction, live, networks, online, parity, training
+from bench import backends, batcher, clips, export, extraction, live, memory, networks, online, parity, training
 
 BENCHES = {
     "extraction": extraction,
@@ -16,6 +16,8 @@ BENCHES = {
     "parity": parity,
     "networks": networks,
     "online": online,
+    "batcher": batcher,
+    "memory": memory,
     "training": training,
 }
 

@@ -131,13 +131,17 @@ class OnnxEngine:
         self._names = [node.name for node in self._session.get_inputs()]
         self.wanted: str = {"cpu": CPU, "cuda": CUDA, "tensorrt": TENSORRT}[runtime.device]
         self.provider: str = self._session.get_providers()[0]
+        fixed = self._session.get_inputs()[0].shape[0]
+        fixed = [fixed] if isinstance(fixed, int) else []
+        if self.provider == CPU and fixed not in ([], [1]):
+            raise ModelError(f"{path.name}: it takes {fixed[0]} rows at a time; on a CPU each is run alone")
         streams = runtime.streams if self.manifest.form == "stream" else 0
         self.places = Places(streams) if streams else None
         if self.provider == CPU:
             kinds = [KINDS[node.type][0] for node in self._session.get_inputs()[1:]]
             self._states, self._resident = HostStates(self.manifest.states, kinds, streams), None
         else:
-            sizes = batch_sizes(runtime.batch)
+            sizes = fixed or batch_sizes(runtime.batch)
             graphs = runtime.cuda_graphs and self.provider == CUDA
             self._resident = Resident(self._session, "cuda", runtime.providers()[-2:], sizes, streams, graphs)
 

@@ -71,6 +71,19 @@ def test_a_model_of_joints_that_no_live_stream_has_is_not_served(tmp_path):
         load_engines(Settings(models_dir=tmp_path, device="cpu"))
 
 
+@pytest.mark.parametrize(("batch", "taken"), [(1, True), (8, False)])
+def test_on_a_cpu_a_file_of_one_batch_size_is_taken_if_that_is_one(tmp_path, batch, taken):
+    path = graph_file(tmp_path / "fixed.onnx", manifest())
+    model = onnx.load(path)
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = batch
+    onnx.save(model, path)
+    if taken:
+        assert OnnxEngine(path).predict(np.zeros((3, 4, JOINTS, 3), np.float32)).shape == (3, 2)
+    else:
+        with pytest.raises(ModelError, match="takes 8 rows at a time"):
+            OnnxEngine(path)
+
+
 def test_what_is_no_model_says_so(tmp_path):
     (tmp_path / "bad.onnx").write_bytes(b"hello")
     with pytest.raises(ModelError, match="cannot load it"):
