@@ -136,9 +136,9 @@ def sha256(weights: Sequence[Mapping[str, Tensor]]) -> str:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """torch's exporter warns about its own insides; what counts is checked afterwards."""
-    log = logging.getLogger("torch.onnx")
+def quiet(name: str = "torch.onnx") -> Iterator[None]:
+    """Exporters and quantisers warn about their own insides; what counts is checked afterwards. name: of a logger."""
+    log = logging.getLogger(name)
     level = log.level
     log.setLevel(logging.ERROR)
     try:

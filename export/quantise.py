@@ -92,7 +92,7 @@ def int8(model: onnx.ModelProto, given: Sequence[Given]) -> onnx.ModelProto:
         for node in _within(model)
         if node.op_type in ("Conv", "MatMul") and constants.intersection(node.input)
     ]
-    with tempfile.TemporaryDirectory() as folder, quiet():
+    with tempfile.TemporaryDirectory() as folder, quiet(""):  # it logs as nobody
         path = Path(folder) / "int8.onnx"
         quantize_static(
             model,

@@ -9,7 +9,7 @@ from export import quantise
 GIVEN = np.random.default_rng(0).normal(size=(8, 3, 6, 4)).astype(np.float32)
 LINES = """
     inside = Sub(landmarks, middle)
-    mixed = MatMul(inside, square)
+    mixed = MatMul(inside, mixing)
     a = Conv(mixed, weights)
     b = Relu(a)
     c = MatMul(b, square)
@@ -27,7 +27,7 @@ def model():
         f" => (float[B, 5] probabilities, float[B, 5, 6, 4] next_0) {{ {LINES} }}"
     )
     random = np.random.default_rng(1)
-    shapes = {"middle": (3, 1, 1), "square": (4, 4), "weights": (5, 3, 1, 1)}
+    shapes = {"middle": (3, 1, 1), "mixing": (4, 4), "square": (4, 4), "weights": (5, 3, 1, 1)}
     for name, shape in shapes.items():
         made.graph.initializer.append(onnx.numpy_helper.from_array(random.normal(size=shape).astype("f"), name))
     made.graph.initializer.append(onnx.numpy_helper.from_array(np.array([2, 3]), "axes"))
@@ -56,7 +56,7 @@ def test_half_precision_is_inside_and_float32_outside(model):
     # The first MatMul mixes raw landmarks, and so keeps its weights.
     assert weights == {
         "middle": TensorProto.FLOAT,
-        "square": TensorProto.FLOAT,
+        "mixing": TensorProto.FLOAT,
         "weights_half": TensorProto.FLOAT16,
         "square_half": TensorProto.FLOAT16,
     }
