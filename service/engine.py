@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast
 
@@ -92,7 +92,8 @@ class Runtime:
         found: list[Any] = [CPU]
         if self.device != "cpu":
             # Few shapes, all of them warmed: the heuristic's choice comes close to the search's, which takes seconds.
-            options = {"cudnn_conv_algo_search": "HEURISTIC", "enable_cuda_graph": str(int(self.cuda_graphs))}
+            graphs = str(int(self.cuda_graphs and self.device == "cuda"))
+            options = {"cudnn_conv_algo_search": "HEURISTIC", "enable_cuda_graph": graphs}
             found.insert(0, (CUDA, options))
         if self.device == "tensorrt":
             cache = {"trt_engine_cache_enable": "1", "trt_engine_cache_path": str(self.tensorrt_cache)}
@@ -142,8 +143,10 @@ class OnnxEngine:
             self._states, self._resident = HostStates(self.manifest.states, kinds, streams), None
         else:
             sizes = fixed or batch_sizes(runtime.batch)
-            graphs = runtime.cuda_graphs and self.provider == CUDA
-            self._resident = Resident(self._session, "cuda", runtime.providers()[-2:], sizes, streams, graphs)
+            graphs = runtime.cuda_graphs and runtime.device == "cuda"
+            # What moves the states is bound to other buffers from run to run, which a CUDA graph cannot be.
+            movers = replace(runtime, device="cuda", cuda_graphs=False).providers()
+            self._resident = Resident(self._session, "cuda", movers, sizes, streams, graphs)
 
     def _check_graph(self, path: Path) -> None:
         manifest, joints = self.manifest, (len(self.manifest.joints), 3)

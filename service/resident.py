@@ -36,15 +36,15 @@ class Resident:
     Rows short of a batch size are filled up with the last one. All sizes share the buffers of states, so that runs
     take turns.
 
-    device: `cuda`, or `cpu` to see that it works. rows: streams that may have a state. graphs: replay each size's
-    run as a CUDA graph.
+    device: `cuda`, or `cpu` to see that it works. movers: providers of what moves the states. rows: streams that may
+    have a state. graphs: replay each size's run as a CUDA graph.
     """
 
     def __init__(
         self,
         session: onnxruntime.InferenceSession,
         device: str,
-        providers: Sequence[Any],
+        movers: Sequence[Any],
         sizes: Sequence[int],
         rows: int = 0,
         graphs: bool = False,
@@ -67,7 +67,7 @@ class Resident:
         )
         if states:
             self._gather, self._scatter = (
-                onnxruntime.InferenceSession(graph(self._shapes, numbers, rows + 2), providers=list(providers))
+                onnxruntime.InferenceSession(graph(self._shapes, numbers, rows + 2), providers=list(movers))
                 for graph in (transfer.gather, transfer.scatter)
             )
         self._sizes = {size: self._bind(size) for size in sorted(sizes)}

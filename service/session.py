@@ -96,10 +96,10 @@ class Session:
         """`take` and `settle` in one: the events that follow from this frame."""
         return [event for scored in self.judge(self.take(frame)) for event in self.settle(scored)]
 
-    def judge(self, windows: Iterable[Cut], batch: int = 4) -> list[Scored]:
-        """Windows with their probabilities, in order; `batch` windows of a model in one run.
+    def judge(self, windows: Iterable[Cut], batch: int = 16) -> list[Scored]:
+        """Windows with their probabilities, in order; a model's engine is given `batch` at a time.
 
-        More than a few at once are slower per window on a CPU, whose caches they fall out of.
+        Where a model carries a state, they are this session's, in the order that they were taken.
         """
         ordered = list(windows)
         said: dict[int, NDArray[np.float32]] = {}
