@@ -3,7 +3,7 @@ import pytest
 
 from export import clips
 from export.clips import NotLabelled
-from landmarks import SIGN_27, LandmarkSequence, Manifest
+from landmarks import HOLISTIC_75, LandmarkSequence, Manifest
 from landmarks.formats import npz
 
 
@@ -14,8 +14,8 @@ def manifest(**fields):
             "version": "1",
             "task": "gesture",
             "network": "stgcn",
-            "layout": "sign_27",
-            "joints": SIGN_27.joints,
+            "layout": "holistic_75",
+            "joints": HOLISTIC_75.joints,
             "window_frames": 5,
             "stride_frames": 2,
             "fps": 10.0,
@@ -29,8 +29,8 @@ def manifest(**fields):
 @pytest.fixture
 def recorded(tmp_path):
     """A landmark file of 20 frames, and its frames as a network takes them."""
-    xyz = np.random.default_rng(0).random((20, 27, 3), dtype=np.float32)
-    sequence = LandmarkSequence.of(SIGN_27, xyz, fps=10.0)
+    xyz = np.random.default_rng(0).random((20, 75, 3), dtype=np.float32)
+    sequence = LandmarkSequence.of(HOLISTIC_75, xyz, fps=10.0)
     path = tmp_path / "clip.npz"
     path.write_bytes(npz.write(sequence))
     return path, sequence.square().xyz
@@ -39,7 +39,7 @@ def recorded(tmp_path):
 def test_windows_of_a_file_are_those_a_service_cuts(recorded):
     path, frames = recorded
     ((name, windows),) = clips.real([path], manifest())
-    assert (name, windows.shape) == ("clip.npz", (10, 5, 27, 3))
+    assert (name, windows.shape) == ("clip.npz", (10, 5, 75, 3))
     # The third window speaks of frame 4, in its middle.
     np.testing.assert_allclose(windows[2], frames[2:7], atol=1e-5)
 
@@ -48,7 +48,7 @@ def test_a_stream_of_a_file_is_all_of_its_frames_and_what_is_waited_for(recorded
     path, frames = recorded
     streaming = manifest(form="stream", states=((1,),), window_frames=3, stride_frames=1, centre=0.0)
     ((_, stream),) = clips.real([path], streaming)
-    assert stream.shape == (1, 22, 27, 3)
+    assert stream.shape == (1, 22, 75, 3)
     np.testing.assert_allclose(stream[0, :20], frames, atol=1e-5)
     assert np.isnan(stream[0, 20:]).all()
 

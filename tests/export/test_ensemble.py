@@ -10,8 +10,8 @@ from tests.export.test_export import made
 from tests.networks import FRAMES
 
 
-def member(name="stgcn", **fields):
-    one = made(name)
+def member(**fields):
+    one = made("stgcn")
     return dataclasses.replace(one, manifest=dataclasses.replace(one.manifest, **fields))
 
 
