@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
         + markdown((*head, f"at least {TARGET}"), rows)
     )
     if alone:
-        text += "\n\n" + markdown(("ms a row, bare, by the batch", *BATCHES), alone)
+        text += "\n\n" + markdown(("ms a row, bare, by the batch", *map(str, BATCHES)), alone)
     print(text)
     if options.write:
         command = f"python -m bench batcher{' --cuda' if options.cuda else ''}"
