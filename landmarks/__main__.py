@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     extract.add_argument("videos", nargs="+", type=Path, metavar="VIDEO")
     extract.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="default: here")
     extract.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1), help="default: %(default)s")
-    extract.add_argument("--backend", choices=BACKENDS, default="auto", help="what finds them; default: the faster one")
+    extract.add_argument("--backend", choices=BACKENDS, default="auto", help="what finds them; default: %(default)s")
     extract.set_defaults(run=_extract)
     convert = commands.add_parser("convert-models", help="MediaPipe's networks to ONNX files, as extraction runs them")
     convert.add_argument("names", nargs="*", metavar="NAME", help=f"default: {' '.join(networks.HOLISTIC)}")

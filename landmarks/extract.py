@@ -67,12 +67,12 @@ class Extractor:
 
     One instance serves one stream at a time, from one thread at a time: call `reset` between streams.
     backend: `mediapipe` runs MediaPipe's own graph, on the CPU; `onnx` runs its networks in onnxruntime; `auto` is the
-    faster one, see `fastest`. networks: those of `onnx`, which extractors may share; by default its own, on the CPU.
+    default, see `chosen`. networks: those of `onnx`, which extractors may share; by default its own, on the CPU.
     Raises LandmarkError where `onnx` lacks the networks.
     """
 
     def __init__(self, backend: Backend = "auto", networks: Networks | None = None) -> None:
-        self._tracker: Tracker = MediaPipeTracker() if fastest(backend) == "mediapipe" else _onnx_tracker(networks)
+        self._tracker: Tracker = MediaPipeTracker() if chosen(backend) == "mediapipe" else _onnx_tracker(networks)
         self.frame(np.zeros((64, 64, 3), np.uint8))
         self.reset()
 
@@ -95,9 +95,14 @@ class Extractor:
         self.close()
 
 
-def fastest(backend: Backend) -> Literal["mediapipe", "onnx"]:
-    """What `auto` stands for: onnxruntime, on CUDA and, as `python -m bench extraction` measures it, on a CPU too."""
-    return "onnx" if backend == "auto" else backend
+def chosen(backend: Backend, *, cuda: bool = False) -> Literal["mediapipe", "onnx"]:
+    """What `auto` stands for: onnxruntime on CUDA, MediaPipe's own graph on a CPU.
+
+    There onnxruntime takes less time, but finds 1% fewer hands (`python -m bench backends`): it is not the default yet.
+    """
+    if backend == "auto":
+        return "onnx" if cuda else "mediapipe"
+    return backend
 
 
 def open_extractors(count: int, backend: Backend = "auto", *, cuda: bool = False) -> list[Extractor]:
@@ -105,7 +110,7 @@ def open_extractors(count: int, backend: Backend = "auto", *, cuda: bool = False
 
     cuda: run them on an NVIDIA device; MediaPipe's own graph knows none. Ask only where there is one.
     """
-    if fastest(backend) == "mediapipe":
+    if chosen(backend, cuda=cuda) == "mediapipe":
         return [Extractor("mediapipe") for _ in range(count)]
     from landmarks.onnx_tracker import Networks
 

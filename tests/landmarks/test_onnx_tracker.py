@@ -6,7 +6,7 @@ import pytest
 
 from landmarks import HOLISTIC_75, formats, holistic
 from landmarks.__main__ import main
-from landmarks.extract import BACKENDS, Extractor, fastest, open_extractors, read_video
+from landmarks.extract import Extractor, chosen, open_extractors, read_video
 from landmarks.onnx_tracker import Networks, OnnxTracker
 from landmarks.together import Together
 
@@ -48,9 +48,9 @@ def test_networks_run_even_where_the_cache_cannot_be_written_to(tmp_path, monkey
     assert "not kept" in caplog.text
 
 
-def test_auto_is_one_of_the_backends_and_the_others_are_themselves():
-    assert {fastest(backend) for backend in BACKENDS} <= {"mediapipe", "onnx"}
-    assert (fastest("mediapipe"), fastest("onnx")) == ("mediapipe", "onnx")
+def test_auto_is_onnxruntime_on_cuda_alone_and_the_others_are_themselves():
+    assert (chosen("auto"), chosen("auto", cuda=True)) == ("mediapipe", "onnx")
+    assert (chosen("mediapipe", cuda=True), chosen("onnx")) == ("mediapipe", "onnx")
 
 
 @pytest.mark.slow
