@@ -87,6 +87,12 @@ class Busy(ProblemError):
     code = "busy"
 
 
+class Late(ProblemError):
+    """The service is too slow for this: it did not come to a window or a step in time."""
+
+    code = "late"
+
+
 class TooLarge(ProblemError):
     """A file or a clip over the service's limit."""
 
