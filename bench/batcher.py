@@ -200,7 +200,4 @@ def _row_ms(path: Path, batch: int, turns: int) -> float:
 
 def _inputs(manifest: Manifest, count: int) -> NDArray[np.float32]:
     """Landmarks of so many streams: windows (N, T, V, 3) or frames (N, V, 3)."""
-    shape = (len(manifest.joints), 3)
-    if manifest.form == "window":
-        shape = (manifest.window_frames, *shape)
-    return np.random.default_rng(0).uniform(0.2, 0.8, (count, *shape)).astype(np.float32)
+    return np.random.default_rng(0).uniform(0.2, 0.8, (count, *manifest.input_shape)).astype(np.float32)

@@ -63,11 +63,9 @@ def _measure(path: Path, streams: int, cuda: bool, told: Any) -> None:
     began, device = _resident(), _on_device() if cuda else 0
     engine = OnnxEngine(path, Runtime("cuda" if cuda else "cpu", streams=streams + max(batch_sizes(16))))
     manifest = engine.manifest
-    joints = (len(manifest.joints), 3)
-    shape = joints if manifest.form == "stream" else (manifest.window_frames, *joints)
     for size in batch_sizes(16):
         steps = [Step(engine.places.take(), True) for _ in range(size)] if engine.places is not None else []
-        engine.predict(np.zeros((size, *shape), np.float32), steps)
+        engine.predict(np.zeros((size, *manifest.input_shape), np.float32), steps)
     loaded = _resident()
     sessions = [Session([engine], 1.0) for _ in range(streams)]
     seen = np.random.default_rng(0).random((manifest.window_frames, len(HOLISTIC_75), 3), np.float32)
@@ -75,9 +73,8 @@ def _measure(path: Path, streams: int, cuda: bool, told: Any) -> None:
         for session in sessions:
             session.push(Frame(i / manifest.fps, xyz))
     answered = _resident()
-    counted = 4 * (manifest.window_frames - 1) * int(np.prod(joints)) + 4 * sum(
-        int(np.prod(s)) for s in manifest.states
-    )
+    window = (manifest.window_frames - 1) * len(manifest.joints) * 3
+    counted = 4 * (window + sum(int(np.prod(shape)) for shape in manifest.states))
     on_device = _on_device() - device if cuda else 0
     told.send((loaded - began, (answered - loaded) / streams, on_device, counted))
 

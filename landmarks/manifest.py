@@ -122,6 +122,12 @@ class Manifest:
         """Seconds from the oldest frame of a window to its newest."""
         return (self.window_frames - 1) / self.fps
 
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Of the landmarks that one row of a run takes: a window (T, V, 3), or a stream's next frame (V, 3)."""
+        frame = (len(self.joints), 3)
+        return frame if self.form == "stream" else (self.window_frames, *frame)
+
     def to_json(self) -> str:
         """As it stands in the ONNX metadata."""
         return json.dumps(dataclasses.asdict(self), indent=1)

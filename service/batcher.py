@@ -168,9 +168,7 @@ class Batcher:
         return said
 
     def _warm(self) -> None:
-        manifest = self.engine.manifest
-        joints = (len(manifest.joints), 3)
-        shape = joints if manifest.form == "stream" else (manifest.window_frames, *joints)
+        shape = self.engine.manifest.input_shape
         places = self.engine.places
         whose = [Step(places.take(), fresh=True) for _ in range(min(self._max_batch, places.free))] if places else []
         for size in batch_sizes(self._max_batch):

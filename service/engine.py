@@ -149,13 +149,13 @@ class OnnxEngine:
             self._resident = Resident(self._session, "cuda", movers, sizes, streams, graphs)
 
     def _check_graph(self, path: Path) -> None:
-        manifest, joints = self.manifest, (len(self.manifest.joints), 3)
+        manifest = self.manifest
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        said = [(len(manifest.labels),), *manifest.states]
+        given, said = [manifest.input_shape, *manifest.states], [(len(manifest.labels),), *manifest.states]
         if manifest.form == "window":
-            given, names = [(manifest.window_frames, *joints)], True
+            names = True
         else:
-            given, count = [joints, *manifest.states], range(len(manifest.states))
+            count = range(len(manifest.states))
             names = [node.name for node in (*inputs, *outputs)] == [
                 "frame",
                 *(f"state_{i}" for i in count),
