@@ -101,6 +101,7 @@ def trace(source: Source, opset: int = OPSET, batch: int = 0) -> onnx.ModelProto
             opset_version=opset,
             dynamo=True,
             external_data=False,
+            optimize=False,  # once is enough: fold does it
             verbose=False,
         )
         model = onnx.load(path)
