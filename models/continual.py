@@ -149,6 +149,7 @@ class CoSTGCN(STGCN, Continual):
 
     def __init__(self, layout: Layout, config: Config) -> None:
         super().__init__(layout, config)
+        self.channels_last = False
         self.pool_size = config.pool_size
         self.width: int = config.widths[-1] * len(self.parts)
         if config.inputs == "normalised":

@@ -14,9 +14,11 @@ class Network(nn.Module, ABC):
 
     features: the first layer, (B, T, V, 3) landmarks -> (B, C, T, V): what normalisation makes of them.
     The rest, `classify`, is what the literature calls the network: published inputs go straight into it.
+    channels_last: its convolutions train faster on a CPU with weights that lie so.
     """
 
     features: nn.Module
+    channels_last: bool = False
 
     @abstractmethod
     def classify(self, features: Tensor) -> Tensor:

@@ -296,6 +296,8 @@ def _bins(frames: int, pooled: int) -> Tensor:
 class SGN(FewFrames):
     """Raw landmarks in, probabilities out. See Config."""
 
+    channels_last = True
+
     def __init__(self, layout: Layout, config: Config) -> None:
         super().__init__(layout, config)
         self.config = config

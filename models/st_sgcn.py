@@ -438,6 +438,8 @@ class STSGCN(Network):
     layout: V joints, in the order of the input.
     """
 
+    channels_last = True
+
     def __init__(self, layout: Layout, config: Config) -> None:
         super().__init__()
         self.layout, self.config = layout, config

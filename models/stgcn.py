@@ -293,6 +293,7 @@ class STGCN(OfPeople):
     def __init__(self, layout: Layout, config: Config) -> None:
         super().__init__()
         self.layout, self.config = layout, config
+        self.channels_last = config.time == "branches"
         joints = len(layout)
         links = torch.zeros(config.kinds, joints, joints)  # (K, V, V)
         if not config.kinds:

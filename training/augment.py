@@ -82,7 +82,7 @@ class Augment:
 
 def mirror(xyz: Points, layout: Layout, width: float = 1.0) -> Points:
     """As a mirror shows it: x runs the other way over a picture `width` wide, left joints are right ones."""
-    flipped = xyz[:, layout.mirror].copy()
+    flipped = xyz[:, layout.mirror]  # a copy
     flipped[..., 0] = np.float32(width) - flipped[..., 0]
     return flipped
 
@@ -131,9 +131,10 @@ def view(xyz: Points, layout: Layout, augment: Augment, random: Random) -> Point
     if random.random() < augment.mirror:
         xyz = mirror(xyz, layout)
     tilt, turn = np.deg2rad(random.uniform(-1, 1, 2) * (augment.rotate_deg, augment.turn_deg))
-    about_view = np.array([[np.cos(tilt), -np.sin(tilt), 0], [np.sin(tilt), np.cos(tilt), 0], [0, 0, 1]])
-    about_vertical = np.array([[np.cos(turn), 0, np.sin(turn)], [0, 1, 0], [-np.sin(turn), 0, np.cos(turn)]])
-    xyz = _rotate(xyz, layout, np.matmul(about_view, about_vertical))
+    # About the vertical, then about the line of view.
+    (across, up), (aside, ahead) = ((np.cos(angle), np.sin(angle)) for angle in (tilt, turn))
+    rotation = ((across * aside, -up, across * ahead), (up * aside, across, up * ahead), (-ahead, 0, aside))
+    xyz = _rotate(xyz, layout, np.array(rotation))
     size = (1 + augment.scale * random.uniform(-1, 1)) * np.exp(augment.stretch * random.uniform(-0.5, 0.5, 3))
     xyz = (xyz * size + augment.shift * random.uniform(-1, 1, 3)).astype(np.float32)
     if augment.nod_deg:
@@ -148,19 +149,30 @@ def _rotate(xyz: Points, layout: Layout, rotation: NDArray[np.float64]) -> Point
     """By a (3, 3) matrix. A hand's depth counts from its wrist, the body's from the hips, so a hand is turned at its
     pose wrist's depth."""
     turned = xyz.copy()
-    for hand, wrist in _hands(layout):
-        turned[:, hand, 2] += _seen(xyz[:, wrist, None, 2])
+    turned[..., 2] += _hung(xyz, layout)
     turned = turned @ rotation.T.astype(np.float32)
-    for hand, wrist in _hands(layout):
-        turned[:, hand, 2] -= _seen(turned[:, wrist, None, 2])
+    turned[..., 2] -= _hung(turned, layout)
     return turned
 
 
+def _hung(xyz: Points, layout: Layout) -> NDArray[np.float32]:
+    """(T, V) the depth that each joint's own depth counts from: of its pose wrist for a hand's, 0 where that is unseen,
+    and for all others."""
+    hooks = _hooks(layout)
+    depths = np.zeros((len(xyz), len(hooks) + 1), np.float32)
+    depths[:, :-1] = xyz[..., 2]
+    depths[np.isnan(depths)] = 0
+    return depths[:, hooks]
+
+
 @functools.cache
-def _hands(layout: Layout) -> list[tuple[NDArray[np.bool_], np.intp]]:
-    """The joints of each hand (V,), and the wrist of the pose that they hang on."""
-    sides = zip(("left", "right"), _sides(layout), strict=True)
-    return [(hand, layout.indices(f"{side}_wrist")[0]) for side, hand in sides if f"{side}_wrist" in layout]
+def _hooks(layout: Layout) -> NDArray[np.intp]:
+    """(V,) the wrist of the pose that each joint of a hand hangs on; V for every other joint."""
+    hooks = np.full(len(layout), len(layout))
+    for side, hand in zip(("left", "right"), _sides(layout), strict=True):
+        if f"{side}_wrist" in layout:
+            hooks[hand] = layout.indices(f"{side}_wrist")[0]
+    return hooks
 
 
 @functools.cache
@@ -168,10 +180,6 @@ def _sides(layout: Layout) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """(V,) the joints of the left hand, and those of the right one."""
     left, right = (np.array([j.startswith(side) for j in layout.joints]) for side in ("left_hand_", "right_hand_"))
     return left, right
-
-
-def _seen(depth: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.where(np.isnan(depth), np.float32(0), depth)
 
 
 def _nearer(xyz: Points, growth: NDArray[np.float64]) -> Points:
@@ -210,7 +218,8 @@ def track(xyz: Points, layout: Layout, augment: Augment, random: Random) -> Poin
     if random.random() < augment.lose_pose:
         _lose(xyz, ~(left | right), random)
     lost = random.random(len(xyz)) < augment.lose_frame * random.random() * 2
-    xyz[np.ix_(lost, left | right)] = np.nan
+    if lost.any():
+        xyz[np.ix_(lost, left | right)] = np.nan
     if random.random() < augment.late:
         xyz[: random.integers(1, max(2, len(xyz) // 2 + 1))] = np.nan
     if random.random() < augment.ended:

@@ -91,11 +91,12 @@ class Loop:
             raise ValueError("[signers] is for one process: contrast and information compare the whole batch")
         self._batches = Batches(sampler, config.seed, config.batch, rank, ranks)
         self._steps = math.ceil(config.windows / config.batch)
-        # On a CPU, convolutions over (T, V) are faster with channels last.
-        self.network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.network = network.to(  # pyright: ignore[reportCallIssue]
+            memory_format=torch.channels_last if network.channels_last else torch.contiguous_format
+        )
         self._loss = self._fabric.to_device(loss)
         self._mean = Mean(self._fabric.to_device(self.network), config.ema) if config.ema else None
-        optimiser = make_optimiser(self.network, config)
+        optimiser = make_optimiser(self.network, config, fused=config.precision != "16")
         self._schedule = make_schedule(optimiser, config, math.ceil(self._steps / config.accumulate) * config.epochs)
         self._by_frame = by_frame
         self._forward = "predictions" if by_frame else "logits" if objective is None else "describe"

@@ -30,7 +30,8 @@ def shoulder_width(xyz: Points, layout: Layout) -> float:
     left, right = layout.indices("left_shoulder", "right_shoulder")
     across = np.linalg.norm(xyz[:, left, :2] - xyz[:, right, :2], axis=-1)
     across = across[np.isfinite(across)]
-    return float(across.mean()) if across.size and across.mean() > 1e-4 else 1.0
+    width = float(across.mean()) if across.size else 0.0
+    return width if width > 1e-4 else 1.0
 
 
 def joint_speeds(xyz: Points, layout: Layout, fps: float) -> NDArray[np.float32]:

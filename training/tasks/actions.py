@@ -92,8 +92,8 @@ class Sampler:
     def draw(self, random: np.random.Generator) -> Drawn:
         """One window (T, V, 3), its label's position, and who is seen."""
         task, augment = self._task, self._augment
-        shares = None if task.config.balanced else self._shares
-        truth = int(random.choice(len(self._clips), p=shares))
+        labels = len(self._clips)
+        truth = int(random.integers(labels) if task.config.balanced else random.choice(labels, p=self._shares))
         takes = self._clips[truth]
         take = takes[random.integers(len(takes))]
         positions = moments(len(take.points), augment, random)  # of the clip at another tempo, in the clip's frames
