@@ -95,14 +95,9 @@ class Extractor:
         self.close()
 
 
-def chosen(backend: Backend, *, cuda: bool = False) -> Literal["mediapipe", "onnx"]:
-    """What `auto` stands for: onnxruntime on CUDA, MediaPipe's own graph on a CPU.
-
-    There onnxruntime takes less time, but finds 1% fewer hands (`python -m bench backends`): it is not the default yet.
-    """
-    if backend == "auto":
-        return "onnx" if cuda else "mediapipe"
-    return backend
+def chosen(backend: Backend) -> Literal["mediapipe", "onnx"]:
+    """What `auto` stands for: onnxruntime, which finds as many hands in less time (`python -m bench backends`)."""
+    return "onnx" if backend == "auto" else backend
 
 
 def open_extractors(count: int, backend: Backend = "auto", *, cuda: bool = False) -> list[Extractor]:
@@ -110,7 +105,7 @@ def open_extractors(count: int, backend: Backend = "auto", *, cuda: bool = False
 
     cuda: run them on an NVIDIA device; MediaPipe's own graph knows none. Ask only where there is one.
     """
-    if chosen(backend, cuda=cuda) == "mediapipe":
+    if chosen(backend) == "mediapipe":
         return [Extractor("mediapipe") for _ in range(count)]
     from landmarks.onnx_tracker import Networks
 

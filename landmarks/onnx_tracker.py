@@ -1,6 +1,7 @@
 """Holistic landmarks by onnxruntime: MediaPipe's networks and its way from frame to frame, on the CPU or on CUDA.
 
-Source of the way and of its numbers: MediaPipe 0.10.21's graph of Holistic at complexity 1, without the face.
+Source of the way and of its numbers: MediaPipe 0.10.21's graph of Holistic at complexity 1, without the face. Ours is
+the second look for a hand that is not seen where it was.
 """
 
 from __future__ import annotations
@@ -159,14 +160,21 @@ class OnnxTracker:
             if visibility[where[0]] > WRIST_VISIBLE
         }
         rough = {side: region for side, region in rough.items() if region.usable}
-        regions = {}
+        first, second = {}, {}
         for side, (answer,) in self._look("hand_region", picture, rough).items():
-            region = hand_region(*rough[side].place(answer.reshape(2, 2) / NETWORKS["hand_region"].side))
+            told = hand_region(*rough[side].place(answer.reshape(2, 2) / NETWORKS["hand_region"].side))
+            if not told.usable:
+                continue
+            first[side] = told
             if side in self._hands:
                 before = tracked_region(self._hands[side])
-                region = before if region.usable and follows(before, self._hands[side], region) else region
-            if region.usable:
-                regions[side] = region
+                if before.usable and follows(before, self._hands[side], told):
+                    first[side], second[side] = before, told
+        hands = self._see_hands(picture, first)
+        return hands | self._see_hands(picture, {side: second[side] for side in second if side not in hands})
+
+    def _see_hands(self, picture: NDArray[np.uint8], regions: dict[str, Region]) -> dict[str, Points]:
+        """Joints (21, 3) in pixels of each hand that is in its region."""
         hands = {}
         for side, (points, present) in self._look("hand_landmarks", picture, regions).items():
             if present[0] > PRESENT:

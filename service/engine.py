@@ -140,7 +140,7 @@ class OnnxEngine:
         self.places = Places(streams) if streams else None
         if self.provider == CPU:
             kinds = [KINDS[node.type][0] for node in self._session.get_inputs()[1:]]
-            self._states, self._resident = HostStates(self.manifest.states, kinds, streams), None
+            self._states, self._resident = HostStates(self.manifest.states, kinds), None
         else:
             sizes = fixed or batch_sizes(runtime.batch)
             graphs = runtime.cuda_graphs and runtime.device == "cuda"

@@ -49,7 +49,7 @@ class Settings(BaseSettings):
     extractors: int = Field(default=2, ge=1, le=64)
     """How many picture streams and videos are looked at at the same time."""
     extraction: Literal["auto", "mediapipe", "onnx"] = "auto"
-    """What finds landmarks: MediaPipe's own graph, its networks in onnxruntime (on `device`), or the faster one."""
+    """What finds landmarks: MediaPipe's own graph on the CPU, or its networks in onnxruntime, on `device` (`auto`)."""
     extractor_wait_s: float = Field(default=30.0, ge=0)
     """How long a posted video waits for a free one; a stream's first picture does not wait."""
     max_streams: int = Field(default=256, ge=1)

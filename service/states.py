@@ -1,4 +1,4 @@
-"""What streams carry from frame to frame: a row each in one slab a state tensor, lent for as long as a stream lasts."""
+"""What streams carry from frame to frame: each has a row, lent for as long as the stream lasts."""
 
 from __future__ import annotations
 
@@ -49,19 +49,19 @@ class Place:
 
 
 class HostStates:
-    """The states in the machine's own memory, which a row takes once a stream has it.
+    """The states in the machine's own memory: what a run gave is kept as it is, and given to the next one.
 
-    shapes, kinds: of each state, without the batch. rows: for streams; 0 where they begin is one more.
+    shapes, kinds: of each state, without the batch.
     """
 
-    def __init__(self, shapes: Sequence[tuple[int, ...]], kinds: Sequence[DTypeLike], rows: int) -> None:
-        self._slabs = [np.zeros((rows + 1, *shape), kind) for shape, kind in zip(shapes, kinds, strict=True)]
+    def __init__(self, shapes: Sequence[tuple[int, ...]], kinds: Sequence[DTypeLike]) -> None:
+        self._beginning = [np.zeros((1, *shape), kind) for shape, kind in zip(shapes, kinds, strict=True)]
+        self._rows: dict[int, Sequence[NDArray[np.generic]]] = {}
 
-    def read(self, row: int) -> list[NDArray[np.generic]]:
-        """Each state (1, ...) of one stream: the slabs' own memory, good until the next `write`."""
-        return [slab[row : row + 1] for slab in self._slabs]
+    def read(self, row: int) -> Sequence[NDArray[np.generic]]:
+        """Each state (1, ...) of one stream; not to be changed."""
+        return self._rows.get(row, self._beginning)
 
     def write(self, row: int, states: Sequence[NDArray[np.generic]]) -> None:
         """Each state (1, ...) after a step."""
-        for slab, state in zip(self._slabs, states, strict=True):
-            slab[row] = state[0]
+        self._rows[row] = states
