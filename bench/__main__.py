@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import backends, batcher, clips, export, extraction, live, memory, networks, online, parity, training
+from bench import backends, batcher, clips, export, extraction, files, live, memory, networks, online, parity, training
 
 BENCHES = {
     "extraction": extraction,
     "backends": backends,
     "clips": clips,
     "export": export,
+    "files": files,
     "live": live,
     "parity": parity,
     "networks": networks,
