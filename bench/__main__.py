@@ -5,7 +5,21 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import backends, batcher, clips, export, extraction, files, live, memory, networks, online, parity, training
+from bench import (
+    backends,
+    batcher,
+    clips,
+    export,
+    extraction,
+    files,
+    live,
+    memory,
+    networks,
+    online,
+    parity,
+    roofline,
+    training,
+)
 
 BENCHES = {
     "extraction": extraction,
@@ -19,6 +33,7 @@ BENCHES = {
     "online": online,
     "batcher": batcher,
     "memory": memory,
+    "roofline": roofline,
     "training": training,
 }
 

@@ -96,7 +96,10 @@ def of_network(network: nn.Module, batch: int = 256) -> Predict:
 
 
 def of_onnx(path: Path, batch: int = 256, threads: int = 1) -> tuple[Predict, Manifest]:
-    """A shipped file as a predictor, on the CPU, and its manifest. Raises ManifestError where it has none."""
+    """A file of windows as a predictor, on the CPU, and its manifest.
+
+    Raises ManifestError where it has none, or is a stream's step.
+    """
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -104,11 +107,15 @@ def of_onnx(path: Path, batch: int = 256, threads: int = 1) -> tuple[Predict, Ma
     if text is None:
         raise ManifestError(f"{path} carries no manifest; `python -m export RUN {path}` writes one")
 
+    manifest = Manifest.from_json(text)
+    if manifest.form == "stream":
+        raise ManifestError(f"{path} is one step of a stream, which the service answers; this takes a file of windows")
+
     def predict(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
         parts = [session.run(["probabilities"], {"landmarks": part})[0] for part in _batches(landmarks, batch)]
         return np.concatenate([np.asarray(part) for part in parts])
 
-    return predict, Manifest.from_json(text)
+    return predict, manifest
 
 
 def milliseconds(predict: Predict, manifest: Manifest, runs: int = 1000) -> tuple[float, float]:

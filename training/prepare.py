@@ -16,7 +16,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from landmarks import LandmarkSequence
-from landmarks.extract import extract_videos, looks_like_video
+from landmarks.extract import BACKENDS, Backend, extract_videos, looks_like_video
 from landmarks.formats import npz
 
 Found = tuple[Path, LandmarkSequence | Exception]
@@ -59,15 +59,20 @@ def _is_video(path: Path) -> bool:
         return looks_like_video(file.read(32))
 
 
-def prepare(videos: Iterable[Path], out: Path, processes: int = 1, progress: bool = False) -> Prepared:
-    """Extract the landmarks of all videos that have none in `out` yet; see the module. Raises as `planned`."""
+def prepare(
+    videos: Iterable[Path], out: Path, processes: int = 1, progress: bool = False, backend: Backend = "auto"
+) -> Prepared:
+    """Extract the landmarks of all videos that have none in `out` yet; see the module. Raises as `planned`.
+
+    backend: what finds them, see landmarks.extract.
+    """
     plan = planned(videos, out)
     skipped = tuple(target for target in plan.values() if target.exists())
     due = [video for video, target in plan.items() if not target.exists()]
     written: list[Path] = []
     failed: dict[Path, Exception] = {}
     with tqdm(total=len(plan), initial=len(skipped), unit="video", disable=not progress) as bar:
-        for video, found in _extracted(due, processes):
+        for video, found in _extracted(due, processes, backend):
             if isinstance(found, LandmarkSequence):
                 _write(plan[video], npz.write(found))
                 written.append(plan[video])
@@ -77,18 +82,18 @@ def prepare(videos: Iterable[Path], out: Path, processes: int = 1, progress: boo
     return Prepared(tuple(sorted(written)), skipped, failed)
 
 
-def _extracted(videos: list[Path], processes: int) -> Iterator[Found]:
+def _extracted(videos: list[Path], processes: int, backend: Backend) -> Iterator[Found]:
     """Each video's landmarks, or what was wrong with it, even where it takes the process down with it."""
     waiting = dict.fromkeys(videos)
     try:
-        for video, found in extract_videos(videos, processes) if videos else ():
+        for video, found in extract_videos(videos, processes, backend) if videos else ():
             del waiting[video]
             yield video, found
     except BrokenProcessPool:
         # One of those that were worked on killed its process: one by one, it is the one that does so again.
         for video in waiting:
             try:
-                yield from extract_videos([video], 1)
+                yield from extract_videos([video], 1, backend)
             except BrokenProcessPool:
                 yield video, RuntimeError("the process that read it died")
 
@@ -105,11 +110,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("videos", nargs="+", type=Path, metavar="VIDEO", help="a video, or a folder of them")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="of the landmark files")
     parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1), help="default: %(default)s")
+    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="what finds them; default: %(default)s")
 
 
 def run(options: argparse.Namespace, report: Callable[[str], object]) -> int:
     """1 where a video failed, else 0."""
-    done = prepare(options.videos, options.out, options.processes, progress=True)
+    done = prepare(options.videos, options.out, options.processes, progress=True, backend=options.backend)
     for video, error in done.failed.items():
         report(f"{video}: {type(error).__name__}: {error}")
     report(f"{len(done.written)} written, {len(done.skipped)} there already, {len(done.failed)} failed: {options.out}")

@@ -28,9 +28,10 @@ class Script:
     """Stands for extraction: what each video gives, and which were asked for."""
 
     def __init__(self, **gives):
-        self.gives, self.asked = gives, []
+        self.gives, self.asked, self.backends = gives, [], set()
 
-    def __call__(self, paths, processes):
+    def __call__(self, paths, processes, backend):
+        self.backends.add(backend)
         for path in paths:
             self.asked.append(path.name)
             found = self.gives.get(path.stem, CLIP)
@@ -114,8 +115,9 @@ def test_the_command_reports_and_fails_where_a_video_does(videos, tmp_path, scri
     said = capsys.readouterr().out
     assert "b.mp4: NoPerson: no frame of b.mp4 shows a person" in said
     assert "2 written, 0 there already, 1 failed" in said
-    script()
-    assert main(["prepare", str(videos), "--out", str(tmp_path / "out")]) == 0
+    again = script()
+    assert main(["prepare", str(videos), "--out", str(tmp_path / "out"), "--backend", "mediapipe"]) == 0
+    assert again.backends == {"mediapipe"}
 
 
 @pytest.mark.slow
