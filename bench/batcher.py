@@ -113,7 +113,7 @@ def _measure(path: Path, streams: int, options: argparse.Namespace) -> tuple[flo
     batch = min(streams, options.max_batch) if options.cuda else 1  # on a CPU, the engine runs each row alone
     bare = _bare(path, streams, batch, options.cuda)
     each = max(1, options.rows // streams)
-    inputs = _inputs(engine.manifest, min(streams, 64))
+    inputs = landmarks_of(engine.manifest, min(streams, 64))
 
     async def main() -> tuple[float, float, float, float]:
         metrics = Metrics()
@@ -189,7 +189,7 @@ def _row_ms(path: Path, batch: int, turns: int) -> float:
     """Processor time of a row in a bare run of so many, each of a stream of its own; the least of all turns."""
     streams = max(BATCHES)
     bare = _bare(path, streams, batch, cuda=False)
-    inputs = _inputs(OnnxEngine(path).manifest, streams)
+    inputs = landmarks_of(OnnxEngine(path).manifest, streams)
     times = []
     for _ in range(turns + 1):
         started = time.thread_time()
@@ -198,6 +198,6 @@ def _row_ms(path: Path, batch: int, turns: int) -> float:
     return 1e3 * min(times[1:]) / (4 * streams)
 
 
-def _inputs(manifest: Manifest, count: int) -> NDArray[np.float32]:
+def landmarks_of(manifest: Manifest, count: int) -> NDArray[np.float32]:
     """Landmarks of so many streams: windows (N, T, V, 3) or frames (N, V, 3)."""
     return np.random.default_rng(0).uniform(0.2, 0.8, (count, *manifest.input_shape)).astype(np.float32)

@@ -88,7 +88,7 @@ def measure(name: str, standard: Standard, options: argparse.Namespace) -> dict[
     session = open_graph(to_onnx(network, networks.manifest(name, standard)), options.threads, cuda=options.cuda)
     if options.cuda:
         network = network.cuda()
-        _on_cuda(session)
+        must_be_on_cuda(session)
     compiled = torch.compile(network) if options.compile else None
     found: dict[int, dict[str, float]] = {}
     first = min(options.batches)
@@ -113,7 +113,7 @@ def measure(name: str, standard: Standard, options: argparse.Namespace) -> dict[
     return found
 
 
-def _on_cuda(session: onnxruntime.InferenceSession) -> None:
+def must_be_on_cuda(session: onnxruntime.InferenceSession) -> None:
     """Raises ValueError where onnxruntime fell back to the CPU."""
     if session.get_providers()[0] != "CUDAExecutionProvider":
         raise ValueError(f"onnxruntime runs it on {session.get_providers()[0]}, not on the GPU")

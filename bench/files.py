@@ -6,8 +6,7 @@ import argparse
 import functools
 from pathlib import Path
 
-import numpy as np
-
+from bench.batcher import landmarks_of
 from bench.networks import in_turns, told
 from bench.table import show
 from service.engine import OnnxEngine, Runtime, Step
@@ -28,8 +27,7 @@ def run(options: argparse.Namespace) -> int:
     works = {}
     for i, engine in enumerate(engines):
         steps = [Step(engine.places.take(), fresh=False)] if engine.places is not None else []
-        landmarks = np.random.default_rng(0).uniform(0.2, 0.8, (1, *engine.manifest.input_shape)).astype(np.float32)
-        works[str(i)] = functools.partial(engine.predict, landmarks, steps)
+        works[str(i)] = functools.partial(engine.predict, landmarks_of(engine.manifest, 1), steps)
         works[str(i)]()
     times = list(in_turns(works, options.turns, PATIENCE_S).values())
     rows = [

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from bench import networks
-from bench.batcher import files
-from bench.export import SIZES
+from bench.batcher import files, landmarks_of
+from bench.export import SIZES, must_be_on_cuda
 from bench.networks import in_turns, macs, open_graph, told, windows_of, without_gradients
 from bench.table import check_place, markdown, write
 from export.onnx import to_onnx
@@ -65,9 +65,9 @@ def run(options: argparse.Namespace) -> int:
         print(f"{name} ...", file=sys.stderr)
         for batch, (ms, flops, moved) in measure(name, device, options).items():
             least_ms = 1e3 * max(flops / rate, moved / bandwidth)
-            bound = "products" if flops / rate > moved / bandwidth else "memory"
+            limit = "products" if flops / rate > moved / bandwidth else "memory"
             work = f"{flops / batch / 1e6:.0f}", f"{moved / batch / 1e6:.2f}"
-            rows.append((name, batch, *work, told(ms), f"{batch / ms * 1e3:.0f}", bound, f"{least_ms / ms:.1%}"))
+            rows.append((name, batch, *work, told(ms), f"{batch / ms * 1e3:.0f}", limit, f"{least_ms / ms:.1%}"))
     heads = ("network", "windows", "MFLOP a window", "MB a window", "ms", "windows/s", "bound by", "of the roofline")
     streams = [
         (form, f"{asked:g}", batch, f"{per_s:.0f}", f"{per_s / asked:.0f}")
@@ -94,7 +94,8 @@ def copy_bandwidth(device: Device) -> float:
 
 def product_rate(device: Device) -> float:
     """FLOP a second of a product of square float32 matrices, as onnxruntime rounds them; the best of ten."""
-    torch.set_float32_matmul_precision("high")  # on CUDA, TF32: onnxruntime's default too
+    if device == "cuda":
+        torch.set_float32_matmul_precision("high")  # TF32: onnxruntime's default too
     side = SIDE[device]
     one, other = torch.rand(2, side, side, device=device)
     return 2 * side**3 / _least_s(lambda: one @ other, device)
@@ -120,8 +121,8 @@ def measure(name: str, device: Device, options: argparse.Namespace) -> dict[int,
     network = build(name, standard.layout, **{"fps": FPS, **standard.options}).eval()
     graph = to_onnx(network, networks.manifest(name, standard))
     session = open_graph(graph, 1, cuda=device == "cuda")
-    if device == "cuda" and session.get_providers()[0] != "CUDAExecutionProvider":
-        raise ValueError(f"onnxruntime runs it on {session.get_providers()[0]}, not on the GPU")
+    if device == "cuda":
+        must_be_on_cuda(session)
     found: dict[int, tuple[float, int, int]] = {}
     for batch in sorted(options.batches):
         if found and next(iter(found.values()))[0] * batch / 1e3 > 5 * options.patience:
@@ -181,7 +182,7 @@ def carried(device: Device, options: argparse.Namespace) -> list[tuple[str, floa
             places = [engine.places.take() for _ in range(most)] if engine.places is not None else []
             best = (0.0, 0)
             for batch in options.batches:
-                inputs = np.random.default_rng(0).uniform(0.2, 0.8, (batch, *manifest.input_shape)).astype(np.float32)
+                inputs = landmarks_of(manifest, batch)
                 steps = [Step(place, fresh=False) for place in places[:batch]]
                 work = functools.partial(engine.predict, inputs, steps)
                 work()

@@ -62,7 +62,7 @@ def same(one, other):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("dies_at", "more"), [(5, ()), (2, ("fit.ema=0.9", "network.options.dropout=0.3"))])
+@pytest.mark.parametrize(("dies_at", "more"), [(2, ()), (5, ()), (2, ("fit.ema=0.9", "network.options.dropout=0.3"))])
 def test_a_fit_that_is_killed_goes_on_to_the_same_weights(recipe_file, tmp_path, dies_at, more):
     run = tmp_path / "run"
     command = [sys.executable, "-W", "error", "-c", DIES, str(recipe_file), str(run), str(dies_at), *more]

@@ -145,11 +145,12 @@ def test_a_fit_with_all_of_it_logs_each_and_comes_back(recipe_file, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_fit_with_an_estimator_that_is_killed_goes_on_to_the_same_weights(recipe_file, tmp_path):
+@pytest.mark.parametrize("dies_at", [2, 5])
+def test_a_fit_with_an_estimator_that_is_killed_goes_on_to_the_same_weights(recipe_file, tmp_path, dies_at):
     # Person 1 alone is trained on: ids are guessed.
     more = (*ALL, "signers.ids=pseudo", "signers.clusters=2", "signers.about=embedding")
     run = tmp_path / "run"
-    command = [sys.executable, "-W", "error", "-c", DIES, str(recipe_file), str(run), "2", *more]
+    command = [sys.executable, "-W", "error", "-c", DIES, str(recipe_file), str(run), str(dies_at), *more]
     killed = subprocess.run(command, timeout=120, check=False, capture_output=True, text=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     recipe = config.load(recipe_file, more)
