@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks import Cutter, Manifest, formats
+from landmarks import Manifest, cut_whole, formats
 
 Clips = NDArray[np.float32]
 MOST_REAL = 64
@@ -50,9 +50,7 @@ def real(files: Sequence[Path], manifest: Manifest) -> Iterator[tuple[str, Clips
     frames as a stream (1, T, V, 3). Raises LandmarkError for what is no landmark file.
     """
     for path in files:
-        sequence = formats.read(path.read_bytes())
-        cutter = Cutter(manifest, sequence.layout)
-        cuts = cutter.push(sequence.at_s.tolist(), sequence.xyz, sequence.aspect) + cutter.finish()
+        cuts = cut_whole(manifest, formats.read(path.read_bytes()))
         if manifest.form == "window":
             chosen = np.linspace(0, len(cuts) - 1, min(len(cuts), MOST_REAL)).astype(int)
             yield path.name, np.stack([cuts[i].landmarks for i in chosen])

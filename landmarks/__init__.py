@@ -1,6 +1,6 @@
 """What a body looks like to us: named joints, sequences of them, windows over them, files that hold them."""
 
-from landmarks.cutter import Cut, Cutter
+from landmarks.cutter import Cut, Cutter, cut_whole, cutters
 from landmarks.errors import (
     FormatError,
     LandmarkError,
@@ -31,6 +31,7 @@ from landmarks.layout import (
     SHREC_22,
     SIGN_27,
     UPPER_BODY,
+    Hand,
     Layout,
     blend,
     find_layout,
@@ -62,6 +63,7 @@ __all__ = [
     "Cutter",
     "Decoding",
     "FormatError",
+    "Hand",
     "JointMap",
     "LandmarkError",
     "LandmarkSequence",
@@ -78,6 +80,8 @@ __all__ = [
     "UnknownLayout",
     "Window",
     "blend",
+    "cut_whole",
+    "cutters",
     "find_layout",
     "frames_behind",
     "numbered",

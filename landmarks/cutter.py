@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from landmarks.hands import watched
 from landmarks.joint_map import JointMap
-from landmarks.layout import Layout
+from landmarks.layout import Hand, Layout
 from landmarks.manifest import Manifest
 from landmarks.resample import Resampler
-from landmarks.sequence import square
+from landmarks.sequence import LandmarkSequence, square
 from landmarks.window import Window, frames_behind
 
 
@@ -19,14 +20,15 @@ from landmarks.window import Window, frames_behind
 class Cut:
     """A window of a stream, or what is new in it to a model that carries a state from frame to frame.
 
-    model: who shall judge it. start_s, end_s: its oldest and newest frame that the stream has, so that windows at
-    the stream's ends are shorter. at_s: the moment it speaks of. landmarks: in units of the picture's height, NaN
-    where unseen or where there is no frame: the window (T, V, 3); or the frames (N, V, 3) that a model of the form
-    `stream` steps before it answers, N is 1 unless fresh. fresh: the first since the stream began or jumped; a state
-    is 0 then.
+    model: who shall judge it. hand: whose joints these are; None for the whole body, or a hand of which nobody knows
+    the side. start_s, end_s: its oldest and newest frame that the stream has, so that windows at the stream's ends are
+    shorter. at_s: the moment it speaks of. landmarks: in units of the picture's height, NaN where unseen or where there
+    is no frame: the window (T, V, 3); or the frames (N, V, 3) that a model of the form `stream` steps before it
+    answers, N is 1 unless fresh. fresh: the first since the stream began or jumped; a state is 0 then.
     """
 
     model: str
+    hand: Hand | None
     start_s: float
     end_s: float
     at_s: float
@@ -35,18 +37,21 @@ class Cut:
 
 
 class Cutter:
-    """One model's view of one stream: takes joints by name, corrects the aspect, resamples, cuts windows.
+    """One model's view of one stream, or of one of its hands: takes joints by name, corrects the aspect, resamples,
+    cuts windows.
 
     Every moment of the stream from its first frame to its last has its window, a stride apart. Where the model steps,
     every frame is in one cut: the first cut has those up to the one that its moment is answered at.
 
     manifest: the model's. layout: of the frames that are pushed. max_gap_s: longest gap that is interpolated; after
-    a longer one the windows begin afresh. Raises UnknownJoint where the layout cannot give a joint of the model.
+    a longer one the windows begin afresh. hand: of a body, where the model is of one hand. Raises UnknownJoint where
+    the layout cannot give a joint of the model.
     """
 
-    def __init__(self, manifest: Manifest, layout: Layout, max_gap_s: float = 0.5) -> None:
+    def __init__(self, manifest: Manifest, layout: Layout, max_gap_s: float = 0.5, hand: Hand | None = None) -> None:
+        self.hand = hand
         self._manifest = manifest
-        self._joints = JointMap(layout, manifest.joints)
+        self._joints = JointMap(layout, manifest.joints, hand)
         self._resampler = Resampler(manifest.fps, max_gap_s)
         self._window = Window(manifest.window_frames, len(manifest.joints))
         self._behind = frames_behind(manifest.centre, manifest.window_frames)
@@ -92,6 +97,7 @@ class Cutter:
             cuts.append(
                 Cut(
                     manifest.name,
+                    self.hand,
                     max(self._first_s, at_s[i] - manifest.window_s),
                     min(self._last_s, at_s[i]),
                     at_s[i] - self._behind / manifest.fps,
@@ -107,3 +113,15 @@ class Cutter:
         if self._manifest.form == "window":
             return 0
         return self._manifest.window_frames - 1 - (self._behind if self._fresh else 0)
+
+
+def cutters(manifest: Manifest, layout: Layout, max_gap_s: float = 0.5) -> tuple[Cutter, ...]:
+    """A model's views of one stream: one, or of a model of one hand one for each hand of a body. Raises as Cutter."""
+    return tuple(Cutter(manifest, layout, max_gap_s, hand) for hand in watched(manifest.joints, layout))
+
+
+def cut_whole(manifest: Manifest, sequence: LandmarkSequence) -> list[Cut]:
+    """Every window of a sequence, from its first moment to its last; of a model of one hand, hand after hand."""
+    at_s, xyz, aspect = sequence.at_s.tolist(), sequence.xyz, sequence.aspect
+    views = cutters(manifest, sequence.layout)
+    return [cut for view in views for cut in (*view.push(at_s, xyz, aspect), *view.finish())]

@@ -6,16 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import UnknownJoint
-from landmarks.layout import Layout, blend
+from landmarks.layout import Hand, Layout, blend, on_body
 
 
 class JointMap:
     """Takes a target's joints from frames of a source: by name, or as a mean of named joints (see `blend`).
 
-    source: layout of the frames. joints: V names that are wanted. Raises UnknownJoint, naming those that cannot be had.
+    source: layout of the frames. joints: V names that are wanted. hand: of a body, whose joints they are.
+    Raises UnknownJoint, naming those that cannot be had.
     """
 
-    def __init__(self, source: Layout, joints: tuple[str, ...]) -> None:
+    def __init__(self, source: Layout, joints: tuple[str, ...], hand: Hand | None = None) -> None:
+        joints = joints if hand is None else on_body(hand, joints)
         weights = blend(source, Layout("wanted", joints, ()))  # (V, V_source)
         if missing := [joint for joint, row in zip(joints, weights, strict=True) if not row.any()]:
             rest = f" and {len(missing) - 5} more" if len(missing) > 5 else ""

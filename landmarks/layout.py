@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from landmarks.errors import UnknownJoint, UnknownLayout
 
 Bone = tuple[str, str]
 """(child, parent)"""
+Hand = Literal["left", "right"]
+"""Of a body, which is its owner's left or right."""
 
 
 @dataclass(frozen=True)
@@ -129,8 +132,9 @@ _HAND_BONES = tuple(
 )
 
 
-def _hand(side: str) -> tuple[str, ...]:
-    return tuple(f"{side}_hand_{joint}" for joint in _HAND_JOINTS)
+def on_body(hand: Hand, joints: Sequence[str]) -> tuple[str, ...]:
+    """What a hand's joints are called where both hands are: on HOLISTIC_75."""
+    return tuple(f"{hand}_hand_{joint}" for joint in joints)
 
 
 def _hands_on_wrists() -> tuple[Bone, ...]:
@@ -170,7 +174,7 @@ HAND_21 = Layout("hand_21", _HAND_JOINTS, _HAND_BONES)
 
 HOLISTIC_75 = Layout(
     "holistic_75",
-    (*_POSE_JOINTS, *_hand("left"), *_hand("right")),
+    (*_POSE_JOINTS, *on_body("left", _HAND_JOINTS), *on_body("right", _HAND_JOINTS)),
     (*_POSE_BONES, *_hands_on_wrists()),
 )
 """MediaPipe Holistic without the face: pose 33, left hand 21, right hand 21."""

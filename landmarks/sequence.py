@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from landmarks.errors import NoFrames, TimeError
 from landmarks.joint_map import JointMap
-from landmarks.layout import Layout
+from landmarks.layout import Hand, Layout
 from landmarks.resample import Resampler
 
 WEBCAM_ASPECT = 4 / 3
@@ -113,11 +113,14 @@ class LandmarkSequence:
         first, last = np.searchsorted(self.at_s, [start_s, end_s])
         return self[first:last]
 
-    def pick(self, layout: Layout) -> LandmarkSequence:
-        """The joints of another layout, by name or as means: see JointMap. Raises UnknownJoint."""
+    def pick(self, layout: Layout, hand: Hand | None = None) -> LandmarkSequence:
+        """The joints of another layout, by name or as means: see JointMap. Raises UnknownJoint.
+
+        hand: of a body, where `layout` is of one hand: which one.
+        """
         if layout == self.layout:
             return self
-        joints = JointMap(self.layout, layout.joints)
+        joints = JointMap(self.layout, layout.joints, hand)
         return replace(self, layout=layout, xyz=joints(self.xyz), confidence=joints(self.confidence[..., None])[..., 0])
 
     def square(self) -> LandmarkSequence:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from landmarks.layout import Hand
 from landmarks.manifest import Decoding
 
 
@@ -16,7 +17,7 @@ class Event:
 
     id: the same from start to end. confidence: the highest probability so far.
     start_s, end_s: when it happens; end_s is None until it ended. decided_at_s: stream time of the last frame that
-    this was decided from.
+    this was decided from. hand: whose it is; None of the whole body, or of a hand of which nobody knows the side.
     """
 
     model: str
@@ -27,18 +28,21 @@ class Event:
     start_s: float
     end_s: float | None
     decided_at_s: float
+    hand: Hand | None = None
 
 
 class Decoder:
-    """One model's events of one stream.
+    """One model's events of one stream, or of one of its hands.
 
     An event begins where a label that is not the background reaches `start_above`, is told as soon as it has lasted
     `min_duration_s`, and ends where the label has stayed under `stop_below` for `min_gap_s`, or where another label
     takes over.
     """
 
-    def __init__(self, model: str, labels: Sequence[str], background: str, decoding: Decoding) -> None:
-        self._model = model
+    def __init__(
+        self, model: str, labels: Sequence[str], background: str, decoding: Decoding, hand: Hand | None = None
+    ) -> None:
+        self._model, self._hand = model, hand
         self._labels = list(labels)
         self._candidates = [i for i, label in enumerate(labels) if label != background]
         self._how = decoding
@@ -101,13 +105,14 @@ class Decoder:
             self._told += 1
             current.event = Event(
                 self._model,
-                f"{self._model}-{self._told}",
+                f"{self._model}-{self._told}" + (f"-{self._hand}" if self._hand else ""),
                 "start",
                 self._labels[current.label],
                 current.confidence,
                 current.start_s,
                 None,
                 self._decided_s,
+                self._hand,
             )
         else:
             current.event = replace(

@@ -13,8 +13,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from landmarks.cutter import cutters
 from landmarks.errors import LandmarkError, UnknownJoint
-from landmarks.joint_map import JointMap
+from landmarks.hands import watched
 from landmarks.layout import HOLISTIC_75
 from landmarks.manifest import METADATA_KEY, Manifest
 from service.errors import ModelError
@@ -77,7 +78,8 @@ class Runtime:
     """How models are run.
 
     device: where. threads: of one run on a CPU. batch: most rows in one run on a device. streams: how many may have a
-    state. cuda_graphs: replay each batch size as a CUDA graph. tensorrt_cache: folder of built TensorRT engines.
+    state, or one a hand. cuda_graphs: replay each batch size as a CUDA graph. tensorrt_cache: folder of built TensorRT
+    engines.
     """
 
     device: Literal["cpu", "cuda", "tensorrt"] = "cpu"
@@ -136,8 +138,8 @@ class OnnxEngine:
         fixed = [fixed] if isinstance(fixed, int) else []
         if self.provider == CPU and fixed not in ([], [1]):
             raise ModelError(f"{path.name}: it takes {fixed[0]} rows at a time; on a CPU each is run alone")
-        streams = runtime.streams if self.manifest.form == "stream" else 0
-        self.places = Places(streams) if streams else None
+        places = runtime.streams * len(watched(self.manifest.joints, HOLISTIC_75)) if self.manifest.states else 0
+        self.places = Places(places) if places else None
         if self.provider == CPU:
             kinds = [KINDS[node.type][0] for node in self._session.get_inputs()[1:]]
             self._states, self._resident = HostStates(self.manifest.states, kinds), None
@@ -146,7 +148,7 @@ class OnnxEngine:
             graphs = runtime.cuda_graphs and runtime.device == "cuda"
             # What moves the states is bound to other buffers from run to run, which a CUDA graph cannot be.
             movers = replace(runtime, device="cuda", cuda_graphs=False).providers()
-            self._resident = Resident(self._session, "cuda", movers, sizes, streams, graphs)
+            self._resident = Resident(self._session, "cuda", movers, sizes, places, graphs)
 
     def _check_graph(self, path: Path) -> None:
         manifest = self.manifest
@@ -207,7 +209,7 @@ def load_engines(settings: Settings) -> list[Engine]:
         engine = OnnxEngine(path, runtime)
         name = engine.manifest.name
         try:
-            JointMap(HOLISTIC_75, engine.manifest.joints)  # which live streams have
+            cutters(engine.manifest, HOLISTIC_75)  # the joints that live streams have
         except UnknownJoint as error:
             raise ModelError(f"{path.name}: {error}") from error
         if name in engines:

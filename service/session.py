@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.cutter import Cut, Cutter
+from landmarks.cutter import Cut, Cutter, cutters
 from landmarks.layout import HOLISTIC_75, Layout
 from landmarks.sequence import LandmarkSequence
 from service.decoder import Decoder, Event
@@ -36,7 +36,8 @@ class Scored:
 
 
 class Session:
-    """What one stream needs: for each model a cutter, a decoder and, where it carries a state, a place for that.
+    """What one stream needs: for each model a cutter, a decoder and, where it carries a state, a place for that; of a
+    model of one hand, these for each hand.
 
     `take` turns a frame into windows that are ready, `settle` a judged window into events; between the two a caller
     may collect the windows of many streams into one run. `push` does both at once, on engines of its own. For a model
@@ -52,7 +53,11 @@ class Session:
     ) -> None:
         self.aspect, self._layout = aspect, layout
         self._engines = {engine.manifest.name: engine for engine in engines}
-        self._tracks = {name: _Track(engine, layout, max_gap_s) for name, engine in self._engines.items()}
+        self._tracks = {
+            (name, cutter.hand): _Track(engine, cutter)
+            for name, engine in self._engines.items()
+            for cutter in cutters(engine.manifest, layout, max_gap_s)
+        }
 
     def take(self, frame: Frame) -> list[Cut]:
         """The windows that this frame completes. Raises TimeError; the session then stands as before."""
@@ -72,19 +77,19 @@ class Session:
 
     def settle(self, scored: Scored) -> list[Event]:
         """The events that follow from a judged window; each model's windows in the order they were taken."""
-        return self._tracks[scored.window.model].settle(scored)
+        return self._track(scored.window).settle(scored)
 
-    def place(self, model: str) -> Place | None:
-        """Where the model's state of this stream lies; None where it has none."""
-        return self._tracks[model].place
+    def place(self, window: Cut) -> Place | None:
+        """Where the state lies that a window goes on from; None for a model that has none."""
+        return self._track(window).place
 
     def lose(self, window: Cut) -> None:
         """A window that nobody judged. A model that carries a state has missed a frame and begins afresh."""
-        self._tracks[window.model].lose()
+        self._track(window).lose()
 
     def counts(self, window: Cut) -> bool:
         """Whether what is said of a window may be settled: not from a lost one on until its model begins afresh."""
-        return window.fresh or not self._tracks[window.model].lost
+        return window.fresh or not self._track(window).lost
 
     def close(self) -> list[Event]:
         """The ends of the events that are open. The stream is over: nothing may be judged any more."""
@@ -113,9 +118,12 @@ class Session:
                 said.update(zip(chunk, engine.predict(np.stack([ordered[i].landmarks for i in chunk])), strict=True))
         return [Scored(window, said[i]) for i, window in enumerate(ordered)]
 
+    def _track(self, window: Cut) -> _Track:
+        return self._tracks[window.model, window.hand]
+
     def _step(self, engine: Engine, cut: Cut) -> NDArray[np.float32]:
         """(labels,) what is said once all frames of a cut are stepped."""
-        place = self._tracks[cut.model].place
+        place = self.place(cut)
         assert place is not None, "a closed session judges nothing"
         said = [
             engine.predict(frame[None], [Step(place, cut.fresh and i == 0)]) for i, frame in enumerate(cut.landmarks)
@@ -124,13 +132,13 @@ class Session:
 
 
 class _Track:
-    """One model's part of a session."""
+    """One model's part of a session, or of one of its hands."""
 
-    def __init__(self, engine: Engine, layout: Layout, max_gap_s: float) -> None:
+    def __init__(self, engine: Engine, cutter: Cutter) -> None:
         manifest = engine.manifest
         self._steps = manifest.form == "stream"
-        self.cutter = Cutter(manifest, layout, max_gap_s)
-        self.decoder = Decoder(manifest.name, manifest.labels, manifest.background, manifest.decoding)
+        self.cutter = cutter
+        self.decoder = Decoder(manifest.name, manifest.labels, manifest.background, manifest.decoding, cutter.hand)
         self.place = engine.places.take() if self._steps and engine.places is not None else None
         self.lost = False
 

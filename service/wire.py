@@ -196,6 +196,7 @@ def segment(told: Event) -> dict[str, Any]:
     return {
         "start_s": _ms(told.start_s),
         "end_s": None if told.end_s is None else _ms(told.end_s),
+        "hand": told.hand,
         "label": told.label,
         "confidence": round(told.confidence, 4),
     }
@@ -217,6 +218,7 @@ def window(scored: Scored) -> dict[str, Any]:
         "start_s": _ms(scored.window.start_s),
         "end_s": _ms(scored.window.end_s),
         "at_s": _ms(scored.window.at_s),
+        "hand": scored.window.hand,
         "probabilities": scored.probabilities,
     }
 

@@ -131,7 +131,8 @@ def _replay(options: argparse.Namespace) -> int:
         loudest = np.delete(said.probabilities, none, axis=1).max(axis=1, initial=0.0)
         over = [
             f"{at_s:.1f} {manifest.labels[int(np.where(np.arange(len(row)) == none, -1, row).argmax())]} {row_max:.2f}"
-            for at_s, row, row_max in zip(said.at_s, said.probabilities, loudest, strict=True)
+            + (f" {hand}" if hand else "")
+            for at_s, row, row_max, hand in zip(said.at_s, said.probabilities, loudest, said.hands, strict=True)
             if row_max >= limit
         ]
         print(f"{path.name}: {len(over)} of {len(loudest)}, highest {loudest.max(initial=0.0):.2f}")

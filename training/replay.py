@@ -10,19 +10,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks import Cutter, LandmarkSequence, Manifest
+from landmarks import Hand, LandmarkSequence, Manifest, cut_whole
 from training.evaluate import Predict
 
 
 @dataclass(frozen=True, eq=False)
 class Replayed:
-    """What a model says along a sequence.
+    """What a model says along a sequence, in the order of time.
 
-    at_s: (N,) the moments spoken of. probabilities: (N, labels).
+    at_s: (N,) the moments spoken of. probabilities: (N, labels). hands: (N,) which one each is of, see landmarks.Cut.
     """
 
     at_s: NDArray[np.float64]
     probabilities: NDArray[np.float32]
+    hands: tuple[Hand | None, ...]
 
 
 def replay(sequence: LandmarkSequence, predict: Predict, manifest: Manifest) -> Replayed:
@@ -30,8 +31,8 @@ def replay(sequence: LandmarkSequence, predict: Predict, manifest: Manifest) -> 
 
     sequence: of any layout that has the manifest's joints, at any rate. Raises UnknownJoint for a layout without.
     """
-    cutter = Cutter(manifest, sequence.layout)
-    cuts = cutter.push(sequence.at_s.tolist(), sequence.xyz, sequence.aspect) + cutter.finish()
+    cuts = sorted(cut_whole(manifest, sequence), key=lambda cut: cut.at_s)
     if not cuts:
-        return Replayed(np.zeros(0), np.zeros((0, len(manifest.labels)), np.float32))
-    return Replayed(np.array([cut.at_s for cut in cuts]), predict(np.stack([cut.landmarks for cut in cuts])))
+        return Replayed(np.zeros(0), np.zeros((0, len(manifest.labels)), np.float32), ())
+    said = predict(np.stack([cut.landmarks for cut in cuts]))
+    return Replayed(np.array([cut.at_s for cut in cuts]), said, tuple(cut.hand for cut in cuts))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from signstream_client.fields import Fields
+from signstream_client.fields import Fields, Hand
 
 
 @dataclass(frozen=True)
@@ -22,23 +22,28 @@ class Media:
 
 @dataclass(frozen=True)
 class WindowScores:
-    """One window's probabilities, in the order of the model's labels; `at_s` is the moment they speak of."""
+    """One window's probabilities, in the order of the model's labels; `at_s` is the moment they speak of.
+
+    hand: whose they are; None of the whole body, or of a hand of unknown side.
+    """
 
     start_s: float
     end_s: float
     at_s: float
     probabilities: tuple[float, ...]
+    hand: Hand | None = None
 
 
 @dataclass(frozen=True)
 class Segment:
-    """One stretch of one label; confidence is the highest probability in it."""
+    """One stretch of one label; confidence is the highest probability in it. hand: as of WindowScores."""
 
     model: str
     label: str
     start_s: float
     end_s: float
     confidence: float
+    hand: Hand | None = None
 
 
 @dataclass(frozen=True)
@@ -82,12 +87,16 @@ class Clip:
 def _reading(model: str, fields: Fields) -> Reading:
     return Reading(
         labels=fields.texts("labels"),
-        windows=tuple(
-            WindowScores(row.number("start_s"), row.number("end_s"), row.number("at_s"), row.numbers("probabilities"))
-            for row in fields.rows("windows")
-        ),
-        segments=tuple(
-            Segment(model, row.text("label"), row.number("start_s"), row.number("end_s"), row.number("confidence"))
-            for row in fields.rows("segments")
-        ),
+        windows=tuple(_window(row) for row in fields.rows("windows")),
+        segments=tuple(_segment(model, row) for row in fields.rows("segments")),
     )
+
+
+def _window(row: Fields) -> WindowScores:
+    times = row.number("start_s"), row.number("end_s"), row.number("at_s")
+    return WindowScores(*times, row.numbers("probabilities"), row.hand())
+
+
+def _segment(model: str, row: Fields) -> Segment:
+    times = row.number("start_s"), row.number("end_s")
+    return Segment(model, row.text("label"), *times, row.number("confidence"), row.hand())

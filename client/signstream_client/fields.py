@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import Any, Literal, cast
 
 from signstream_client.errors import ProtocolError
+
+Hand = Literal["left", "right"]
+"""Of a person, which is their own left or right."""
 
 
 class Fields:
@@ -93,6 +96,13 @@ class Fields:
         if not isinstance(value, dict):
             raise self._wrong(key, "object")
         return value
+
+    def hand(self) -> Hand | None:
+        """Whose the key `hand` says that something is; None where it is null or absent."""
+        value = self._raw.get("hand")
+        if value not in ("left", "right", None):
+            raise self._wrong("hand", "left, right or null")
+        return cast("Hand | None", value)
 
     def inner(self, key: str) -> Fields:
         """An object, to be read in turn."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from signstream_client.errors import ProblemError, ProtocolError
-from signstream_client.fields import Fields
+from signstream_client.fields import Fields, Hand
 from signstream_client.frame import Frame
 from signstream_client.model import Model
 
@@ -27,7 +27,7 @@ class Event:
     """Something begins, goes on or ends; one `id` throughout.
 
     confidence: the highest probability so far. start_s, end_s: on the stream's clock; end_s is None until the end.
-    decided_at_s: when the service knew.
+    decided_at_s: when the service knew. hand: whose it is; None of the whole body, or of a hand of unknown side.
     """
 
     model: str
@@ -38,17 +38,22 @@ class Event:
     start_s: float
     end_s: float | None
     decided_at_s: float
+    hand: Hand | None = None
 
 
 @dataclass(frozen=True)
 class Scores:
-    """One window's probabilities, in the order of the model's labels; `at_s` is the moment they speak of."""
+    """One window's probabilities, in the order of the model's labels; `at_s` is the moment they speak of.
+
+    hand: as of Event.
+    """
 
     model: str
     start_s: float
     end_s: float
     at_s: float
     probabilities: tuple[float, ...]
+    hand: Hand | None = None
 
 
 @dataclass(frozen=True)
@@ -135,6 +140,7 @@ def _event(fields: Fields) -> Event:
         start_s=fields.number("start_s"),
         end_s=fields.maybe_number("end_s"),
         decided_at_s=fields.number("decided_at_s"),
+        hand=fields.hand(),
     )
 
 
@@ -145,6 +151,7 @@ def _scores(fields: Fields) -> Scores:
         fields.number("end_s"),
         fields.number("at_s"),
         fields.numbers("probabilities"),
+        fields.hand(),
     )
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Iterable, Sequence
 
-from signstream_client.clip import Clip
+from signstream_client.clip import Clip, Segment
 from signstream_client.messages import Dropped, Event, Message, Problem, Scores, Summary
 
 
@@ -20,7 +20,7 @@ def clip_table(clip: Clip) -> str:
     if not clip.segments:
         return f"{head}\nno segments ({', '.join(clip.models)})"
     rows = [("model", "label", "start_s", "end_s", "confidence")]
-    rows += [(s.model, s.label, f"{s.start_s:.2f}", f"{s.end_s:.2f}", f"{s.confidence:.2f}") for s in clip.segments]
+    rows += [(_who(s), s.label, f"{s.start_s:.2f}", f"{s.end_s:.2f}", f"{s.confidence:.2f}") for s in clip.segments]
     return f"{head}\n{_table(rows)}"
 
 
@@ -33,10 +33,10 @@ def message_line(message: Message) -> str | None:
     """A stream's message in one line; None for those that only programs want."""
     match message:
         case Event(state="start"):
-            return f"{message.start_s:8.2f} s  {message.model}: {message.label} ..."
+            return f"{message.start_s:8.2f} s  {_who(message)}: {message.label} ..."
         case Event(state="end"):
             span = f"{message.start_s:.2f} to {message.end_s:.2f} s" if message.end_s is not None else ""
-            return f"{message.decided_at_s:8.2f} s  {message.model}: {message.label} {span}, {message.confidence:.2f}"
+            return f"{message.decided_at_s:8.2f} s  {_who(message)}: {message.label} {span}, {message.confidence:.2f}"
         case Dropped():
             return f"            {message.count} frames dropped: {message.reason}"
         case Problem():
@@ -52,6 +52,10 @@ def message_json(message: Message) -> str | None:
     if not isinstance(message, Event | Scores | Dropped | Problem | Summary):
         return None
     return json.dumps({"type": type(message).__name__.lower()} | dataclasses.asdict(message))
+
+
+def _who(found: Event | Segment) -> str:
+    return f"{found.model} {found.hand}" if found.hand else found.model
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> str:

@@ -32,6 +32,7 @@ EVENT = {
     "start_s": 0.1,
     "end_s": None,
     "decided_at_s": 0.4,
+    "hand": None,
 }
 ENDED = EVENT | {"state": "end", "end_s": 0.8, "decided_at_s": 1.0}
 SCORES = {"type": "scores", "model": "signing", "start_s": 0, "end_s": 1, "at_s": 0.5, "probabilities": [0.1, 0.9]}

@@ -10,8 +10,11 @@ const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Libera
 
 /** Thin lines under the threshold, strong ones over it; events as bars in a lane on top. */
 export class Chart {
-  /** @param {object} model as the service describes it */
-  constructor(model) {
+  /**
+   * @param {object} model as the service describes it
+   * @param {string|null} hand which one, of a model of one hand
+   */
+  constructor(model, hand = null) {
     this.model = model;
     this.shown = model.labels.map((_, i) => i).filter((i) => model.labels[i] !== model.background);
     this.points = [];
@@ -24,13 +27,15 @@ export class Chart {
     name.textContent = model.name;
     const what = document.createElement("span");
     what.className = "muted";
-    what.textContent = this.shown.length === 1 ? "one label" : `${this.shown.length} labels`;
+    const labels = this.shown.length === 1 ? "one label" : `${this.shown.length} labels`;
+    const whose = hand ? `${hand} hand` : "";
+    what.textContent = [whose, labels].filter(Boolean).join(", ");
     this.now = document.createElement("span");
     this.now.className = "now number";
     head.append(name, what, this.now);
     this.canvas = document.createElement("canvas");
     this.canvas.setAttribute("role", "img");
-    this.canvas.setAttribute("aria-label", `Probabilities of ${model.name} over time`);
+    this.canvas.setAttribute("aria-label", `Probabilities of ${[model.name, whose].filter(Boolean).join(", ")} over time`);
     this.element.append(head, this.canvas);
     this.pen = this.canvas.getContext("2d");
   }

@@ -1,7 +1,7 @@
 // Camera, stream and everything that shows what the stream says.
 
 import { Camera, NoCamera } from "./camera.js";
-import { Chart } from "./chart.js";
+import { Charts } from "./charts.js";
 import { EventList } from "./events.js";
 import { showProblem } from "./problem.js";
 import { Pulse } from "./pulse.js";
@@ -38,7 +38,7 @@ export class Live {
       meter: byId("gesture-meter"),
       value: byId("gesture-value"),
     });
-    this.charts = new Map();
+    this.charts = new Charts(byId("charts"));
     this.stream = null;
     this.startedMs = 0;
     this.frozenS = null;
@@ -81,7 +81,7 @@ export class Live {
   /** Draw the charts once more, in the colours in force. */
   redraw() {
     const nowS = this.frozenS ?? this.#nowS();
-    for (const chart of this.charts.values()) chart.draw(nowS - SPAN_S, nowS, true);
+    this.charts.draw(nowS - SPAN_S, nowS, true);
   }
 
   #nowS() {
@@ -95,8 +95,7 @@ export class Live {
     this.pulse.reset();
     Object.assign(this.page.dataset, { frames: "0", landmarks: "0", events: "0", hands: "0", atS: "0" });
     this.verdict.begin(models);
-    this.charts = new Map(models.map((model) => [model.name, new Chart(model)]));
-    byId("charts").replaceChildren(...[...this.charts.values()].map((chart) => chart.element));
+    this.charts.begin(models);
     this.#state("live");
     this.connection("live", "live");
     const stream = this.stream;
@@ -124,7 +123,7 @@ export class Live {
   }
 
   #scores(message) {
-    const chart = this.charts.get(message.model);
+    const chart = this.charts.of(message.model, message.hand);
     chart.add(message.at_s, message.probabilities);
     chart.forget(message.at_s - 2 * SPAN_S);
     this.verdict.scores(message);
@@ -133,7 +132,7 @@ export class Live {
   #event(message) {
     this.events.take(message);
     this.verdict.take(message);
-    this.charts.get(message.model).span(message.id, message.label, message.start_s, message.end_s);
+    this.charts.of(message.model, message.hand).span(message.id, message.label, message.start_s, message.end_s);
     this.page.dataset.events = String(this.events.total);
   }
 

@@ -9,14 +9,15 @@ export function newRow() {
   return row;
 }
 
-/** @param {{label: string, model: string, start_s: number, end_s: number|null, confidence: number}} what */
+/** @param {{label: string, model: string, hand: string|null, start_s: number, end_s: number|null, confidence: number}} what */
 export function fillRow(row, what) {
   const [first, start, end, confidence] = row.cells;
   row.dataset.label = what.label;
   row.dataset.model = what.model;
   row.dataset.open = String(what.end_s === null);
   first.firstChild.textContent = what.label;
-  first.lastChild.textContent = what.model === what.label ? "" : what.model;
+  const model = what.model === what.label ? "" : what.model;
+  first.lastChild.textContent = [model, what.hand && `${what.hand} hand`].filter(Boolean).join(", ");
   start.textContent = `${what.start_s.toFixed(2)} s`;
   confidence.textContent = what.confidence.toFixed(2);
   if (what.end_s === null) {

@@ -1,6 +1,6 @@
 // A file: sent, waited for, shown.
 
-import { Chart } from "./chart.js";
+import { Charts } from "./charts.js";
 import { showProblem } from "./problem.js";
 import { fillRow, newRow } from "./rows.js";
 import { Refused, postClip } from "./service.js";
@@ -15,7 +15,7 @@ export class Upload {
     this.result = byId("result");
     this.problem = byId("file-problem");
     this.progress = byId("upload-progress");
-    this.charts = [];
+    this.charts = new Charts(byId("result-charts"));
     this.durationS = 0;
     this.running = null;
     const input = byId("file");
@@ -54,7 +54,7 @@ export class Upload {
 
   /** Draw the charts once more, in the colours and size in force. */
   redraw() {
-    for (const chart of this.charts) chart.draw(0, this.durationS, false);
+    this.charts.draw(0, this.durationS, false);
   }
 
   #sent(file, share) {
@@ -87,12 +87,21 @@ export class Upload {
     );
     byId("result-table").hidden = !found.length;
     this.durationS = Math.max(media.duration_s, 0.1);
-    this.charts = Object.entries(models).map(([name, reading]) => chartOf(this.choice.all.get(name), reading));
-    byId("result-charts").replaceChildren(...this.charts.map((chart) => chart.element));
+    this.charts.begin(Object.keys(models).map((name) => this.choice.all.get(name)));
+    for (const [model, reading] of Object.entries(models)) this.#chart(model, reading);
     this.result.dataset.segments = String(found.length);
     this.result.dataset.state = "shown";
     this.result.hidden = false;
     this.redraw();
+  }
+
+  #chart(model, { windows, segments }) {
+    for (const { hand, at_s: atS, probabilities } of windows) {
+      const chart = this.charts.of(model, hand);
+      chart.add(atS, probabilities);
+      chart.now.textContent = "";
+    }
+    segments.forEach(({ hand, label, start_s: startS, end_s: endS }, i) => this.charts.of(model, hand).span(i, label, startS, endS));
   }
 
   #drops(zone) {
@@ -107,12 +116,4 @@ export class Upload {
       if (event.dataTransfer.files.length) this.send(event.dataTransfer.files[0]);
     });
   }
-}
-
-function chartOf(model, { windows, segments }) {
-  const chart = new Chart(model);
-  for (const { at_s: atS, probabilities } of windows) chart.add(atS, probabilities);
-  segments.forEach(({ label, start_s: startS, end_s: endS }, i) => chart.span(i, label, startS, endS));
-  chart.now.textContent = "";
-  return chart;
 }

@@ -21,15 +21,18 @@ export class Verdict {
   take(event) {
     if (event.state === "end") this.open.delete(event.id);
     // An update tells the highest probability so far; `scores` tells the newest.
-    else if (event.state === "start") this.open.set(event.id, { model: event.model, label: event.label, confidence: event.confidence });
+    else if (event.state === "start") {
+      const { model, hand, label, confidence } = event;
+      this.open.set(event.id, { model, hand, label, confidence });
+    }
     this.#show();
   }
 
   /** The confidence that is shown is the newest probability. */
-  scores({ model, probabilities }) {
+  scores({ model, hand, probabilities }) {
     const labels = this.models.get(model)?.labels ?? [];
     for (const event of this.open.values()) {
-      if (event.model === model) event.confidence = probabilities[labels.indexOf(event.label)] ?? event.confidence;
+      if (event.model === model && event.hand === hand) event.confidence = probabilities[labels.indexOf(event.label)] ?? event.confidence;
     }
     this.#show();
   }
@@ -45,7 +48,7 @@ export class Verdict {
     // Only a change is written: it is read aloud.
     if (flagText.textContent !== words) flagText.textContent = words;
     box.dataset.on = String(Boolean(gesture));
-    label.textContent = gesture?.label ?? "none";
+    label.textContent = gesture ? [gesture.label, gesture.hand].filter(Boolean).join(", ") : "none";
     meter.style.transform = `scaleX(${gesture?.confidence ?? 0})`;
     value.textContent = gesture ? gesture.confidence.toFixed(2) : "";
   }

@@ -107,9 +107,12 @@ def _judge(house: House, engines: list[Engine], kind: str, sequence: LandmarkSeq
 
 
 def _answer(engine: Engine, scored: list[Scored], events: list[Event]) -> dict[str, Any]:
+    """In the order of time: a model of one hand has judged one after the other."""
     name = engine.manifest.name
+    windows = sorted((one for one in scored if one.window.model == name), key=lambda one: one.window.at_s)
+    segments = [event for event in events if event.model == name and event.state == "end"]
     return {
         "labels": engine.manifest.labels,
-        "windows": [wire.window(one) for one in scored if one.window.model == name],
-        "segments": [wire.segment(event) for event in events if event.model == name and event.state == "end"],
+        "windows": [wire.window(one) for one in windows],
+        "segments": [wire.segment(event) for event in sorted(segments, key=lambda event: event.start_s)],
     }

@@ -208,7 +208,7 @@ class _Stream:
     async def _judge(self, windows: list[Cut]) -> None:
         """Hand the windows to their models, all at once; tell what follows, in order."""
         waiting = [
-            await self._batchers[window.model].submit(window.landmarks, self._session.place(window.model), window.fresh)
+            await self._batchers[window.model].submit(window.landmarks, self._session.place(window), window.fresh)
             for window in windows
         ]
         for window, said in zip(windows, waiting, strict=True):

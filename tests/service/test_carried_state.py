@@ -185,7 +185,7 @@ def test_interleaved_streams_in_batches_say_to_the_bit_what_each_says_alone(tmp_
             frames = shuffle.randint(1, 4)
             together = [cut for group in cuts[:frames] for cut in group]
             del cuts[:frames]
-            waiting = [await batcher.submit(cut.landmarks, session.place("net"), cut.fresh) for cut in together]
+            waiting = [await batcher.submit(cut.landmarks, session.place(cut), cut.fresh) for cut in together]
             said += [(await answer)[1] for answer in waiting]
             for _ in range(shuffle.randint(0, 3)):
                 await asyncio.sleep(0)

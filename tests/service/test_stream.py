@@ -76,7 +76,7 @@ def test_a_stream_tells_what_the_posted_clip_tells(client, frame):
     clip = client.post("/v1/clips", content=npz.write(CLIP)).json()["models"]
     for name in ("signing", "slow"):
         ends = [e for e in of("event", said) if e["model"] == name and e["state"] == "end"]
-        keys = ("start_s", "end_s", "label", "confidence")
+        keys = ("start_s", "end_s", "hand", "label", "confidence")
         assert [{key: e[key] for key in keys} for e in ends] == clip[name]["segments"]
         scores = [s for s in of("scores", said) if s["model"] == name]
         assert [s["probabilities"] for s in scores] == [w["probabilities"] for w in clip[name]["windows"]]
