@@ -26,6 +26,7 @@ from models import Checkpoint, build
 from service.batcher import Batcher
 from service.engine import CPU, Engine, OnnxEngine, Runtime, cuda_devices
 from service.metrics import Metrics
+from service.settings import Settings
 from service.states import Place
 
 TARGET = 0.85
@@ -117,7 +118,7 @@ def _measure(path: Path, streams: int, options: argparse.Namespace) -> tuple[flo
 
     async def main() -> tuple[float, float, float, float]:
         metrics = Metrics()
-        batcher = Batcher(engine, metrics, options.max_batch, PENDING)
+        batcher = Batcher(engine, metrics, options.max_batch, PENDING, spot_s=Settings().spot_s)
         await batcher.start()
         places = [engine.places.take() for _ in range(streams)] if engine.places is not None else [None] * streams
         try:

@@ -89,6 +89,8 @@ def measure(name: str, standard: Standard, options: argparse.Namespace) -> dict[
     if options.cuda:
         network = network.cuda()
         must_be_on_cuda(session)
+    if options.compile:
+        torch.compiler.reset()  # torch compiles the same code for few networks, and then runs it uncompiled
     compiled = torch.compile(network) if options.compile else None
     found: dict[int, dict[str, float]] = {}
     first = min(options.batches)

@@ -35,11 +35,15 @@ class _Row:
 class Batcher:
     """Queues work for one engine and runs, in a thread of its own, whatever has gathered while the last run went on.
 
+    To hand work to a thread and its answer back takes longer than a small network does. So what can be run within
+    `spot_s` is run on the event loop, once the loop has heard all that is there to hear; the thread takes what is more.
+
     Nothing is queued without bound: `submit` waits where `max_pending` windows or steps wait already, and what has
     waited longer than `deadline_s` is not run any more. Steps of one stream keep their order, and two of them are never
     in one run.
 
-    max_batch: most rows in a run. wait_s: longest that a row waits for others. clock: seconds, of any beginning.
+    max_batch: most rows in a run. wait_s: longest that a row waits for others. spot_s: longest that the event loop may
+    be kept, 0 leaves all to the thread; nobody is kept where rows wait for others. clock: seconds, of any beginning.
     """
 
     def __init__(
@@ -50,6 +54,7 @@ class Batcher:
         max_pending: int,
         wait_s: float = 0.0,
         deadline_s: float = math.inf,
+        spot_s: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.engine = engine
@@ -59,6 +64,10 @@ class Batcher:
         self._queue: deque[_Row] = deque()
         self._changed = threading.Condition()
         self._stopping = False
+        self._running = False  # in the thread or on the event loop: never both, for a stream's states are in one run
+        self._called = False
+        self._most_on_spot = 0.0
+        self._spot_s = 0.0 if wait_s else spot_s
         self._thread: threading.Thread | None = None
 
     async def start(self) -> None:
@@ -101,8 +110,34 @@ class Batcher:
             if self._stopping:
                 answer.cancel()
             self._queue.extend(rows)
-            self._changed.notify()
+            here = not self._running and len(self._queue) <= self._most_on_spot
+            if not here:
+                self._changed.notify()
+        if here and not self._called:
+            self._called = True
+            self._loop.call_soon(self._run_on_spot)
         return answer
+
+    def _run_on_spot(self) -> None:
+        """What is queued, unless the thread is at it or it has become too much: then the thread."""
+        self._called = False
+        with self._changed:
+            if self._running or len(self._queue) > self._most_on_spot:
+                self._changed.notify()
+                return
+            batch = self._pick()
+            self._running = bool(batch)
+        if batch:
+            try:
+                said = self._run(batch)
+            except Exception as error:  # the streams that asked are told; the others go on
+                _fail(batch, error)
+            else:
+                _answer(batch, said)
+        with self._changed:
+            self._running = False
+            if self._queue:  # steps that had to wait for those before them
+                self._changed.notify()
 
     def _work(self, warm: asyncio.Future[None]) -> None:
         """The thread: warms, then runs batch after batch until it is told to stop."""
@@ -119,16 +154,18 @@ class Batcher:
                 self._loop.call_soon_threadsafe(_fail, batch, error)
             else:
                 self._loop.call_soon_threadsafe(_answer, batch, said)
+            self._running = False
 
     def _next(self) -> list[_Row]:
         """The next batch, once there is one; none where all is over."""
         with self._changed:
             while not self._stopping:
-                self._changed.wait_for(lambda: self._queue or self._stopping)
+                self._changed.wait_for(lambda: (self._queue and not self._running) or self._stopping)
                 if self._wait_s and self._queue:
                     left_s = self._queue[0].since_s + self._wait_s - self._clock()
                     self._changed.wait_for(lambda: len(self._queue) >= self._max_batch or self._stopping, left_s)
                 if batch := self._pick():
+                    self._running = True
                     return batch
         return []
 
@@ -161,7 +198,7 @@ class Batcher:
 
     def _run(self, batch: Sequence[_Row]) -> NDArray[np.float32]:
         """(B, labels)."""
-        inputs = np.stack([row.landmarks for row in batch])
+        inputs = batch[0].landmarks[None] if len(batch) == 1 else np.stack([row.landmarks for row in batch])
         started = time.perf_counter()
         said = self.engine.predict(inputs, [row.step for row in batch if row.step is not None])
         self._metrics.ran(self.engine.manifest.name, len(batch), time.perf_counter() - started)
@@ -174,6 +211,15 @@ class Batcher:
         for size in batch_sizes(self._max_batch):
             steps = whose[:size]  # a run steps each stream once, so that none ever has more rows than there are places
             self.engine.predict(np.full((len(steps) or size, *shape), np.nan, np.float32), steps)
+        if self._spot_s:
+            one, step = np.full((1, *shape), np.nan, np.float32), whose[:1]
+            self._most_on_spot = self._spot_s / min(self._seconds(one, step) for _ in range(5))
+
+    def _seconds(self, inputs: NDArray[np.float32], steps: Sequence[Step]) -> float:
+        """That a run takes; never 0."""
+        started = time.perf_counter()
+        self.engine.predict(inputs, steps)
+        return max(time.perf_counter() - started, 1e-9)
 
 
 def _settle(warm: asyncio.Future[None], error: BaseException | None) -> None:

@@ -70,6 +70,7 @@ class House:
                 limits.max_pending_windows,
                 limits.batch_wait_s,
                 limits.deadline_s,
+                limits.spot_s,
             )
             self._batchers[engine.manifest.name] = batcher  # at once, so that it is stopped whatever comes next
             await batcher.start()

@@ -261,3 +261,55 @@ def test_a_place_is_not_lent_again_while_a_step_on_it_waits():
 
     run(engine, work)
     assert engine.places.free == 8
+
+
+class Witness(Diary):
+    """Notes which thread ran each run."""
+
+    def __init__(self):
+        super().__init__()
+        self.threads = []
+
+    def predict(self, frames, steps):
+        self.threads.append(threading.current_thread())
+        return super().predict(frames, steps)
+
+
+@pytest.mark.parametrize(("spot_s", "here"), [(0.0, False), (60.0, True)])
+def test_a_run_that_is_short_enough_is_made_where_it_was_asked_for(spot_s, here):
+    engine = Witness()
+
+    async def work(batcher):
+        engine.threads.clear()
+        places = [engine.places.take() for _ in range(5)]
+        frames = [np.full((2, JOINTS, 3), i, np.float32) for i in range(5)]
+        work = [await batcher.submit(each, place, True) for each, place in zip(frames, places, strict=True)]
+        said = [float((await answer)[0]) for answer in work]
+        again = await batcher.submit(frames[3][:1], places[3])
+        return said, float((await again)[0])
+
+    assert run(engine, work, spot_s=spot_s) == ([0, 1, 2, 3, 4], 3)
+    # The second frames of streams that came together wait for the first ones, and are the thread's either way.
+    assert (threading.main_thread() in engine.threads) == here
+    assert (engine.threads[-1] is threading.main_thread()) == here
+
+
+def test_more_than_the_event_loop_has_time_for_is_the_threads():
+    engine = Witness()
+
+    async def work(batcher):
+        engine.threads.clear()
+        return await (await batcher.submit(np.full((1, JOINTS, 3), 7, np.float32), engine.places.take(), True))
+
+    assert run(engine, work, spot_s=1e-12)[0] == 7
+    assert threading.main_thread() not in engine.threads
+
+
+def test_what_fails_on_the_spot_fails_its_own_rows_alone():
+    async def work(batcher):
+        bad = await batcher.submit(window(np.inf))
+        with pytest.raises(RuntimeError, match="scripted"):
+            await bad
+        return float((await (await batcher.submit(window(1.0))))[0])
+
+    assert run(Adder(), work, spot_s=60.0) == JOINTS * 3
