@@ -248,11 +248,16 @@ def fragmentation(recordings: Recordings) -> dict[str, float]:
 
 
 def boundary_error(recordings: Recordings, least_iou: float = 0.5) -> dict[str, float]:
-    """start_s, end_s: mean distance of the starts and of the ends of events that match as in `event_f1`."""
+    """start_s, end_s: mean distance of the starts and of the ends of events that match as in `event_f1`; and
+    start_median_s, end_median_s."""
     pairs = [pair for r in recordings for pair in matches(r.predicted, r.true, _alike(least_iou))]
+    starts = [abs(predicted.start_s - true.start_s) for predicted, true in pairs]
+    ends = [abs(predicted.end_s - true.end_s) for predicted, true in pairs]
     return {
-        "start_s": _mean(abs(predicted.start_s - true.start_s) for predicted, true in pairs),
-        "end_s": _mean(abs(predicted.end_s - true.end_s) for predicted, true in pairs),
+        "start_s": _mean(starts),
+        "end_s": _mean(ends),
+        "start_median_s": float(np.median(starts)) if pairs else np.nan,
+        "end_median_s": float(np.median(ends)) if pairs else np.nan,
     }
 
 

@@ -18,6 +18,7 @@ def recording(predicted, true, duration_s=100.0):
 TRUE = (("a", 10, 20), ("b", 30, 40), ("a", 50, 60))
 ERRORS = {"delay_median_s", "delay_p90_s", "boundary_start_s", "boundary_end_s", "false_per_hour"}
 ERRORS |= {"shrec21_false_positive_rate", "shrec21_false_positive_rate_strict", "shrec21_wrong_label_rate"}
+ERRORS |= {"boundary_start_median_s", "boundary_end_median_s"}
 ERRORS |= {"shrec22_false_positive_rate", "sfinge_false_positive_rate", "sfinge_missed_rate", "fragmentation_pieces"}
 
 
@@ -117,7 +118,10 @@ def test_false_events_an_hour_and_pieces_a_gesture():
 
 def test_boundary_errors_of_matched_events():
     found = online.boundary_error([recording([("a", 9, 19), ("b", 33, 41), ("a", 80, 90)], TRUE)])
-    assert found == {"start_s": pytest.approx(2.0), "end_s": pytest.approx(1.0)}
+    assert found == pytest.approx({"start_s": 2, "end_s": 1, "start_median_s": 2, "end_median_s": 1})
+    three = [recording([("a", 10 + off, 20 + 2 * off)], [("a", 10, 20)]) for off in (0, 0, 2)]
+    found = online.boundary_error(three)
+    assert found == pytest.approx({"start_s": 2 / 3, "end_s": 4 / 3, "start_median_s": 0, "end_median_s": 0})
 
 
 def test_nothing_said_of_nothing_has_no_figures_but_no_false_events():

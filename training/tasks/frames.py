@@ -226,9 +226,7 @@ class Sampler:
     def _bridged(self, one: _Line, other: _Line) -> list[_Line]:
         """The first, and the way from it to the other: straight and even, and it counts nowhere."""
         steps = round(self._task.config.bridge_s * self._task.fps)
-        shares = (np.arange(1, steps + 1, dtype=np.float32) / (steps + 1))[:, None, None]  # (S, 1, 1)
-        start, end = one[0][-1], other[0][0]
-        return [one, (start + shares * (end - start), np.full(steps, UNLABELLED))]
+        return [one, (bridge(one[0][-1], other[0][0], steps), np.full(steps, UNLABELLED))]
 
     def _clip(self, random: np.random.Generator) -> _Line:
         return self._lines[self._singles[random.integers(len(self._singles))]]
@@ -241,6 +239,12 @@ class Sampler:
         first = int(run[0]) + int(random.integers(len(run) - length + 1))
         points, truth = self._lines[i]
         return points[first : first + length], truth[first : first + length]
+
+
+def bridge(start: Points, end: Points, steps: int) -> Points:
+    """(S, V, 3) the frames between one frame (V, 3) and another, of so many steps: straight and even."""
+    shares = (np.arange(1, steps + 1, dtype=np.float32) / (steps + 1))[:, None, None]  # (S, 1, 1)
+    return start + shares * (end - start)
 
 
 def cut(values: NDArray[Any], first: int, length: int, beyond: float) -> NDArray[Any]:
