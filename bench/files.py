@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.batcher import landmarks_of
 from bench.networks import in_turns, told
 from bench.table import show
-from service.engine import OnnxEngine, Runtime, Step
+from service.engine import Engine, OnnxEngine, Runtime, Step
 
 PATIENCE_S = 60.0
 """No turn begins after it."""
@@ -24,12 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the table."""
     engines = [OnnxEngine(path, Runtime("cpu", streams=1)) for path in options.files]
-    works = {}
-    for i, engine in enumerate(engines):
-        steps = [Step(engine.places.take(), fresh=False)] if engine.places is not None else []
-        works[str(i)] = functools.partial(engine.predict, landmarks_of(engine.manifest, 1), steps)
-        works[str(i)]()
-    times = list(in_turns(works, options.turns, PATIENCE_S).values())
+    times = milliseconds(engines, options.turns)
     rows = [
         (
             path.name,
@@ -43,3 +39,13 @@ def run(options: argparse.Namespace) -> int:
     ]
     show(("file", "form", "precision", "KiB", "ms", "times as fast as the first"), rows)
     return 0
+
+
+def milliseconds(engines: Sequence[Engine], turns: int = 200) -> list[float]:
+    """Median time of a window or a step of each, one row, in turns."""
+    works = {}
+    for i, engine in enumerate(engines):
+        steps = [Step(engine.places.take(), fresh=False)] if engine.places is not None else []
+        works[str(i)] = functools.partial(engine.predict, landmarks_of(engine.manifest, 1), steps)
+        works[str(i)]()
+    return list(in_turns(works, turns, PATIENCE_S).values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -14,13 +15,17 @@ _READY = "signstream is ready: "
 
 
 @contextmanager
-def serving() -> Iterator[str]:
-    """URL of a warm service on loopback, stopped afterwards. Raises RuntimeError, with its log, if none starts."""
+def serving(models: Path | None = None) -> Iterator[str]:
+    """URL of a warm service on loopback, stopped afterwards. Raises RuntimeError, with its log, if none starts.
+
+    models: folder of the files that it serves, instead of the shipped ones.
+    """
     with (
         tempfile.TemporaryFile("w+") as log,
         subprocess.Popen(
             [sys.executable, "-m", "service", "--host", "127.0.0.1", "--port", "0"],
             cwd=ROOT,
+            env=os.environ | ({"SIGNSTREAM_MODELS_DIR": str(models.resolve())} if models else {}),
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
