@@ -18,6 +18,7 @@ from bench import (
     online,
     parity,
     roofline,
+    scorecard,
     training,
 )
 
@@ -34,6 +35,7 @@ BENCHES = {
     "batcher": batcher,
     "memory": memory,
     "roofline": roofline,
+    "scorecard": scorecard,
     "training": training,
 }
 
