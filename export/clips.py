@@ -50,7 +50,7 @@ def real(files: Sequence[Path], manifest: Manifest) -> Iterator[tuple[str, Clips
     frames as a stream (1, T, V, 3). Raises LandmarkError for what is no landmark file.
     """
     for path in files:
-        cuts = cut_whole(manifest, formats.read(path.read_bytes()))
+        cuts = [cut for cut in cut_whole(manifest, formats.read(path.read_bytes())) if not cut.rests]
         if manifest.form == "window":
             chosen = np.linspace(0, len(cuts) - 1, min(len(cuts), MOST_REAL)).astype(int)
             yield path.name, np.stack([cuts[i].landmarks for i in chosen])

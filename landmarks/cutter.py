@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.hands import watched
+from landmarks.hands import on_hands, watched
 from landmarks.joint_map import JointMap
 from landmarks.layout import Hand, Layout
 from landmarks.manifest import Manifest
@@ -24,7 +24,8 @@ class Cut:
     the side. start_s, end_s: its oldest and newest frame that the stream has, so that windows at the stream's ends are
     shorter. at_s: the moment it speaks of. landmarks: in units of the picture's height, NaN where unseen or where there
     is no frame: the window (T, V, 3); or the frames (N, V, 3) that a model of the form `stream` steps before it
-    answers, N is 1 unless fresh. fresh: the first since the stream began or jumped; a state is 0 then.
+    answers, N is 1 unless fresh. fresh: a state is 0 before these: the stream began or jumped, or the model has rested.
+    jumped: the first since the stream began or jumped. rests: the model rests, and says Manifest.at_rest.
     """
 
     model: str
@@ -34,6 +35,12 @@ class Cut:
     at_s: float
     landmarks: NDArray[np.float32]
     fresh: bool
+    jumped: bool
+    rests: bool
+
+
+_EARLY = 1e-6
+"""Seconds by which a rest may begin early, so that a time that is a sum of frames' counts as reached."""
 
 
 class Cutter:
@@ -41,7 +48,9 @@ class Cutter:
     cuts windows.
 
     Every moment of the stream from its first frame to its last has its window, a stride apart. Where the model steps,
-    every frame is in one cut: the first cut has those up to the one that its moment is answered at.
+    every frame is in one cut: the first cut has those up to the one that its moment is answered at. Where it rests, the
+    cuts come as ever, only that nobody need run them; the first one after that holds the frames that it would hold
+    had there been no rest, and a model that steps begins with those from its moment on.
 
     manifest: the model's. layout: of the frames that are pushed. max_gap_s: longest gap that is interpolated; after
     a longer one the windows begin afresh. hand: of a body, where the model is of one hand. Raises UnknownJoint where
@@ -49,14 +58,16 @@ class Cutter:
     """
 
     def __init__(self, manifest: Manifest, layout: Layout, max_gap_s: float = 0.5, hand: Hand | None = None) -> None:
-        self.hand = hand
+        self.hand: Hand | None = hand
         self._manifest = manifest
         self._joints = JointMap(layout, manifest.joints, hand)
         self._resampler = Resampler(manifest.fps, max_gap_s)
         self._window = Window(manifest.window_frames, len(manifest.joints))
         self._behind = frames_behind(manifest.centre, manifest.window_frames)
-        self._fresh = True
+        self._fresh = self._jumped = True
         self._first_s = self._last_s = 0.0
+        self._hands = on_hands(manifest.joints)
+        self._seen_s: float | None = None  # when a hand last was, or when the stream began
 
     def push(self, at_s: list[float], xyz: NDArray[np.float32], aspect: float) -> list[Cut]:
         """The windows that N frames (N, V, 3) at `at_s` (N,) complete. Raises TimeError, and then changes nothing.
@@ -77,7 +88,7 @@ class Cutter:
     def restart(self) -> None:
         """Begin afresh with the next frame, as after a gap."""
         self._window.clear()
-        self._fresh = True
+        self._fresh = self._jumped = True
 
     def finish(self) -> list[Cut]:
         """The windows that speak of the stream's last moments, with nothing seen after its last frame."""
@@ -89,6 +100,7 @@ class Cutter:
     def _cut(self, values: NDArray[np.float32], at_s: list[float]) -> list[Cut]:
         """N even frames (N, V, 3): a window for every one that lies `behind` after a stride's moment."""
         manifest = self._manifest
+        rests = self._rests(values, at_s)
         centre = self._window.pushed - self._behind  # the moment that the first frame's window speaks of
         frames = self._window.push(values)
         first = -centre if centre < 0 else -centre % manifest.stride_frames
@@ -102,11 +114,25 @@ class Cutter:
                     min(self._last_s, at_s[i]),
                     at_s[i] - self._behind / manifest.fps,
                     frames[i + self._known() : i + manifest.window_frames],
-                    self._fresh,
+                    self._fresh and not rests[i],
+                    self._jumped,
+                    rests[i],
                 )
             )
-            self._fresh = False
+            self._fresh, self._jumped = rests[i], False
         return cuts
+
+    def _rests(self, values: NDArray[np.float32], at_s: list[float]) -> list[bool]:
+        """Whether the model rests at each of N even frames (N, V, 3)."""
+        after_s = self._manifest.rest_after_s
+        if after_s == 0:
+            return [False] * len(at_s)
+        rests = []
+        for now_s, seen in zip(at_s, np.isfinite(values[:, self._hands, 0]).any(axis=1).tolist(), strict=True):
+            if seen or self._seen_s is None:
+                self._seen_s = now_s
+            rests.append(now_s - self._seen_s >= after_s - _EARLY)
+        return rests
 
     def _known(self) -> int:
         """How many of a window's frames its model has no need of: a step of one that carries a state takes the rest."""

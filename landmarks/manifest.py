@@ -8,7 +8,12 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from landmarks.errors import ManifestError
+from landmarks.hands import on_hands
+from landmarks.window import frames_behind
 
 FORMAT_VERSION = 2
 """What is written. Version 1, which is read too, knew windows alone."""
@@ -64,6 +69,8 @@ class Manifest:
         every label is one.
     centre: which moment of its window a prediction speaks of, 0 the oldest frame, 1 the newest.
     decoding: thresholds and times.
+    rest_after_s: once no hand has been seen for so many seconds of the stream, the model rests until one is seen: it is
+        not run, and says `at_rest`. Of a model of one hand that hand counts, of one of the body either. 0 never rests.
     licence: of the weights (SPDX). sources: data sets they were trained on, each with its licence.
     metrics: measured quality, name -> value, on persons not trained on.
     """
@@ -88,6 +95,7 @@ class Manifest:
     states: tuple[tuple[int, ...], ...] = ()
     precision: Literal["fp32", "fp16", "int8"] = "fp32"
     weights_sha256: str = ""
+    rest_after_s: float = 0.0
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self) -> None:
@@ -116,6 +124,27 @@ class Manifest:
                 "need 1 <= stride_frames <= window_frames, 0 < fps <= 1000 and 0 <= centre <= 1, "
                 f"got {self.stride_frames}, {self.window_frames}, {self.fps}, {self.centre}"
             )
+        if self.rest_after_s != 0:
+            self._check_rest()
+
+    def _check_rest(self) -> None:
+        behind_s = frames_behind(self.centre, self.window_frames) / self.fps
+        if not self.background or not len(on_hands(self.joints)):
+            raise ManifestError(
+                f"model {self.name!r} cannot rest while no hand is seen: that takes a background label and joints of "
+                f"hands, got {self.background!r} and the layout {self.layout}"
+            )
+        # Else what it says at rest would speak of moments that still saw a hand.
+        if not behind_s <= self.rest_after_s < math.inf:
+            raise ManifestError(
+                f"rest_after_s is 0, or at least the {behind_s:.3g} s that a prediction lies behind, "
+                f"got {self.rest_after_s}"
+            )
+
+    @property
+    def at_rest(self) -> NDArray[np.float32]:
+        """(labels,) what a model says while it rests: the background, for certain."""
+        return np.array([label == self.background for label in self.labels], np.float32)
 
     @property
     def window_s(self) -> float:

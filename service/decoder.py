@@ -42,7 +42,8 @@ class Decoder:
     def __init__(
         self, model: str, labels: Sequence[str], background: str, decoding: Decoding, hand: Hand | None = None
     ) -> None:
-        self._model, self._hand = model, hand
+        self._model = model
+        self._hand: Hand | None = hand
         self._labels = list(labels)
         self._candidates = [i for i, label in enumerate(labels) if label != background]
         self._how = decoding

@@ -41,6 +41,9 @@ class Metrics:
             "signstream_run_seconds", "One run of a network", ["model"], buckets=_FAST_S, registry=registry
         )
         self._windows = Counter("signstream_windows", "Windows and steps judged", ["model"], registry=registry)
+        self.rested = Counter(
+            "signstream_rested_windows", "Windows and steps answered without a run", ["model"], registry=registry
+        )
 
     def ran(self, model: str, windows: int, seconds: float) -> None:
         """Note one run of a network."""

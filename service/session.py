@@ -89,7 +89,11 @@ class Session:
 
     def counts(self, window: Cut) -> bool:
         """Whether what is said of a window may be settled: not from a lost one on until its model begins afresh."""
-        return window.fresh or not self._track(window).lost
+        return window.fresh or window.rests or not self._track(window).lost
+
+    def rested(self, window: Cut) -> Scored:
+        """What a model says of a window while it rests; no run is needed."""
+        return Scored(window, self._engines[window.model].manifest.at_rest)
 
     def close(self) -> list[Event]:
         """The ends of the events that are open. The stream is over: nothing may be judged any more."""
@@ -109,14 +113,14 @@ class Session:
         ordered = list(windows)
         said: dict[int, NDArray[np.float32]] = {}
         for name, engine in self._engines.items():
-            mine = [i for i, window in enumerate(ordered) if window.model == name]
+            mine = [i for i, window in enumerate(ordered) if window.model == name and not window.rests]
             if engine.manifest.form == "stream":
                 said.update((i, self._step(engine, ordered[i])) for i in mine)
                 continue
             for first in range(0, len(mine), batch):
                 chunk = mine[first : first + batch]
                 said.update(zip(chunk, engine.predict(np.stack([ordered[i].landmarks for i in chunk])), strict=True))
-        return [Scored(window, said[i]) for i, window in enumerate(ordered)]
+        return [Scored(window, said[i]) if i in said else self.rested(window) for i, window in enumerate(ordered)]
 
     def _track(self, window: Cut) -> _Track:
         return self._tracks[window.model, window.hand]
@@ -150,7 +154,7 @@ class _Track:
     def settle(self, scored: Scored) -> list[Event]:
         window = scored.window
         self.lost = self.lost and not window.fresh
-        before = self.decoder.interrupt() if window.fresh else []
+        before = self.decoder.interrupt() if window.jumped else []
         return before + self.decoder.push(window.at_s, scored.probabilities.tolist(), window.end_s)
 
 

@@ -165,6 +165,7 @@ def model(manifest: Manifest) -> dict[str, Any]:
         "stride_s": manifest.stride_frames / manifest.fps,
         "fps": manifest.fps,
         "decoding": asdict(manifest.decoding),
+        "rest_after_s": manifest.rest_after_s,
         "licence": manifest.licence,
         "sources": list(manifest.sources),
         "metrics": manifest.metrics,

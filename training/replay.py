@@ -34,5 +34,7 @@ def replay(sequence: LandmarkSequence, predict: Predict, manifest: Manifest) -> 
     cuts = sorted(cut_whole(manifest, sequence), key=lambda cut: cut.at_s)
     if not cuts:
         return Replayed(np.zeros(0), np.zeros((0, len(manifest.labels)), np.float32), ())
-    said = predict(np.stack([cut.landmarks for cut in cuts]))
+    said = np.tile(manifest.at_rest, (len(cuts), 1))  # (N, labels)
+    if awake := [i for i, cut in enumerate(cuts) if not cut.rests]:
+        said[awake] = predict(np.stack([cuts[i].landmarks for i in awake]))
     return Replayed(np.array([cut.at_s for cut in cuts]), said, tuple(cut.hand for cut in cuts))

@@ -41,7 +41,8 @@ class Model:
 
     name: how to ask for it. task: `signing` or `gesture`. labels: order of its probabilities.
     background: the label that is no event. layout: joints it looks at. window_s, stride_s: seconds it looks at, and
-    from one answer to the next. metrics: measured quality, name -> value.
+    from one answer to the next. metrics: measured quality, name -> value. rest_after_s: seconds without a hand in view
+    after which it rests, so that all it says is the background; 0 never rests.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Model:
     licence: str
     sources: tuple[str, ...]
     metrics: Mapping[str, float]
+    rest_after_s: float = 0.0
 
     @classmethod
     def read(cls, fields: Fields) -> Model:
@@ -76,6 +78,7 @@ class Model:
             licence=fields.text("licence"),
             sources=fields.texts("sources"),
             metrics={name: metrics.number(name) for name in fields.table("metrics")},
+            rest_after_s=fields.maybe_number("rest_after_s") or 0.0,
         )
 
 

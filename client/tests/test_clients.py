@@ -88,7 +88,8 @@ def test_a_file_that_is_not_there_is_told_before_anything_is_sent(call, tmp_path
 
 
 def test_models_and_readiness(call):
-    assert [model.name for model in call("models")] == ["signing"]
+    (model,) = call("models")
+    assert (model.name, model.rest_after_s) == ("signing", 0.0)
     ready = call("ready")
     assert (ready.ready, ready.status, ready.models) == (False, "warming", ())
 

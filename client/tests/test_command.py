@@ -16,6 +16,8 @@ from signstream_client.show import clip_table, message_json, message_line
 from client.tests import answers
 from client.tests.scripted import ScriptedService, serving
 
+HANDS = ("left", "right")
+
 
 def test_a_clip_as_a_table():
     assert clip_table(Clip.read(Fields(answers.CLIP, "the answer"))).splitlines() == [
@@ -34,6 +36,16 @@ def test_messages_as_lines():
         None,
         "5 frames, 0 dropped, 0 problems; events: signing 1",
     ]
+
+
+def test_what_one_hand_does_is_told_by_the_hand():
+    segments = [{"start_s": 0.3, "end_s": 1.2, "label": "fist", "confidence": 0.8, "hand": hand} for hand in HANDS]
+    windows = [{"start_s": 0, "end_s": 0, "at_s": 0, "probabilities": [0.1, 0.9], "hand": hand} for hand in HANDS]
+    shapes = {"labels": ["none", "fist"], "windows": windows, "segments": segments}
+    clip = Clip.read(Fields(answers.CLIP | {"models": {"shapes": shapes}}, "the answer"))
+    assert [one.hand for one in (*clip.models["shapes"].windows, *clip.segments)] == [*HANDS, *HANDS]
+    assert [line.split("  ")[0] for line in clip_table(clip).splitlines()[2:]] == ["shapes left", "shapes right"]
+    assert message_line(_read(answers.EVENT | {"hand": "left"})) == "    0.10 s  signing left: signing ..."
 
 
 def test_messages_as_json_say_their_type():

@@ -70,6 +70,8 @@ def test_every_message_is_read():
         Scores("signing", 0.0, 1.0, 0.5, (0.1, 0.9)),
         Dropped(2, 3, 4, "slow"),
     ]
+    of_a_hand = [m | {"hand": "left"} for m in (answers.EVENT, answers.SCORES)]
+    assert [protocol.receive(json.dumps(m)).hand for m in of_a_hand] == ["left", "left"]
     hand = [list(point) for point in answers.HAND]
     found = {"type": "landmarks", "seq": 4, "at_s": 0.5, "aspect": 1.5, "pose": None, "left_hand": hand}
     assert protocol.receive(json.dumps(found)) == Landmarks(Frame(0.5, left_hand=answers.HAND, seq=4), 1.5)
@@ -89,6 +91,7 @@ def test_a_message_of_a_newer_service_is_passed_over():
         (b"\x00", "binary"),
         (json.dumps(answers.EVENT | {"state": "maybe"}), "start, update or end"),
         (json.dumps(answers.EVENT | {"confidence": "high"}), "'confidence' is no number"),
+        (json.dumps(answers.EVENT | {"hand": "third"}), "'hand' is no left, right or null"),
         (json.dumps({k: v for k, v in answers.EVENT.items() if k != "id"}), "has no 'id'"),
         (json.dumps(answers.DROPPED | {"seqs": [1]}), "first, last"),
         (json.dumps(answers.SCORES | {"probabilities": [0.1, None]}), "list of numbers"),

@@ -16,7 +16,7 @@ from landmarks.cutter import Cut
 from landmarks.errors import LandmarkError
 from landmarks.extract import Extractor, decode_picture
 from service import wire
-from service.batcher import Batcher
+from service.batcher import Answer, Batcher
 from service.decoder import Event
 from service.errors import Busy, InvalidMessage, Late, SignstreamError, problem_of
 from service.house import House
@@ -206,14 +206,14 @@ class _Stream:
         return found
 
     async def _judge(self, windows: list[Cut]) -> None:
-        """Hand the windows to their models, all at once; tell what follows, in order."""
-        waiting = [
-            await self._batchers[window.model].submit(window.landmarks, self._session.place(window), window.fresh)
-            for window in windows
-        ]
+        """Hand the windows to their models, all at once; tell what follows, in order.
+
+        A model that rests is not handed any, and what it would have said waits for its turn all the same.
+        """
+        waiting = [await self._submit(window) for window in windows]
         for window, said in zip(windows, waiting, strict=True):
             try:
-                scored = Scored(window, await said)
+                scored = self._session.rested(window) if said is None else Scored(window, await said)
             except Late:
                 self._session.lose(window)
                 self._lost.append(("late", window.model, self._seq))
@@ -223,6 +223,14 @@ class _Stream:
             if self._start.scores:
                 await self._send(wire.scores(scored))
             await self._tell(self._session.settle(scored))
+
+    async def _submit(self, window: Cut) -> Answer | None:
+        """What will be said of a window; None where its model rests, and is not asked."""
+        if window.rests:
+            self._house.metrics.rested.labels(window.model).inc()
+            return None
+        place = self._session.place(window)
+        return await self._batchers[window.model].submit(window.landmarks, place, window.fresh)
 
     async def _tell(self, events: list[Event]) -> None:
         for event in events:

@@ -3,8 +3,11 @@ import json
 
 import pytest
 
-from landmarks import Decoding, Manifest, ManifestError
+from landmarks import HAND_21, INDEX_TIP, SHREC_22, SIGN_27, UPPER_BODY, Decoding, Manifest, ManifestError
 from tests.fakes import manifest
+
+ADDED = ("form", "states", "precision", "weights_sha256", "rest_after_s")
+"""Since the first format."""
 
 
 def test_a_manifest_survives_json():
@@ -19,9 +22,9 @@ def test_a_stream_survives_json_with_the_shapes_of_its_states():
 
 def test_a_file_of_the_first_format_is_a_window():
     raw = json.loads(manifest().to_json())
-    first = {key: raw[key] for key in raw if key not in ("form", "states", "precision", "weights_sha256")}
+    first = {key: raw[key] for key in raw if key not in ADDED}
     read = Manifest.from_json(json.dumps(first | {"format_version": 1}))
-    assert (read.form, read.states, read.precision) == ("window", (), "fp32")
+    assert (read.form, read.states, read.precision, read.rest_after_s) == ("window", (), "fp32", 0.0)
 
 
 def broken(**changes):
@@ -56,6 +59,30 @@ def broken(**changes):
 def test_what_is_no_manifest_is_refused_with_the_reason(text, says):
     with pytest.raises(ManifestError, match=says):
         Manifest.from_json(text)
+
+
+@pytest.mark.parametrize(
+    ("of", "changes", "says"),
+    [
+        (manifest(), {"background": ""}, "takes a background label and joints of hands, got '' and the layout sign_27"),
+        (manifest(layout=UPPER_BODY), {}, "got 'not-signing' and the layout upper_body"),
+        (manifest(layout=SHREC_22), {}, "the layout shrec_22"),
+        (manifest(frames=11, fps=10, centre=0.5), {"rest_after_s": 0.4}, r"at least the 0\.5 s .* got 0\.4"),
+        (manifest(), {"rest_after_s": -1.0}, "at least the 0 s"),
+        (manifest(), {"rest_after_s": float("nan")}, "got nan"),
+        (manifest(), {"rest_after_s": float("inf")}, "got inf"),
+    ],
+)
+def test_a_model_that_cannot_rest_is_told_why(of, changes, says):
+    with pytest.raises(ManifestError, match=says):
+        dataclasses.replace(of, **{"rest_after_s": 1.0} | changes)
+
+
+@pytest.mark.parametrize("layout", [SIGN_27, HAND_21, INDEX_TIP], ids=lambda layout: layout.name)
+def test_a_model_that_sees_hands_may_rest_and_says_the_background_then(layout):
+    of = dataclasses.replace(manifest(labels=("a", "none", "b"), layout=layout), background="none", rest_after_s=0.7)
+    assert Manifest.from_json(of.to_json()).rest_after_s == 0.7
+    assert of.at_rest.tolist() == [0, 1, 0]
 
 
 def test_decoding_refuses_impossible_numbers():
