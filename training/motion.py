@@ -47,6 +47,24 @@ def hand_speed(xyz: Points, layout: Layout, fps: float) -> float:
     return max(_mean(speeds[:, side]) for side in sides)
 
 
+def moving_speed(xyz: Points, layout: Layout, fps: float, around: int) -> NDArray[np.float64]:
+    """(T,) of each frame the mean speed of the joints of the faster hand, over `around` frames on either side of it, in
+    shoulder widths per second; frames that do not see a hand twice in a row count as still."""
+    speeds = joint_speeds(xyz, layout, fps)  # (T-1, V)
+    found = []
+    for side in ("left_hand_", "right_hand_"):
+        mine = speeds[:, [joint.startswith(side) for joint in layout.joints]]
+        known = np.isfinite(mine)
+        moved = np.where(known, mine, 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+        found.append(_sum_around(np.concatenate([[0.0], moved]), around))
+    return np.maximum(*found) / _sum_around(np.ones(len(xyz)), around)
+
+
+def _sum_around(values: NDArray[np.float64], around: int) -> NDArray[np.float64]:
+    """(T,) of each value the sum with `around` others on either side, as far as there are."""
+    return np.convolve(values, np.ones(2 * around + 1))[around : around + len(values)]
+
+
 def wrist_energy(xyz: Points, layout: Layout, fps: float) -> float:
     """Mean speed of the faster wrist of the pose, in shoulder widths per second; 0 without a pose."""
     speeds = joint_speeds(xyz, layout, fps)[:, layout.indices("left_wrist", "right_wrist")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,9 @@ from training.augment import Augment, clip_window, retime, track, view
 from training.clip import Clip
 from training.idle import Mix
 from training.motion import hand_speed, hands_seen
+from training.tasks.stretches import StretchConfig, Stretches
 from training.tasks.task import Drawn, Take, count, labelled
+from training.tasks.task import Sampler as AnySampler
 from training.windows import Labelled, Windows, stack
 
 Points = NDArray[np.float32]
@@ -32,6 +34,8 @@ class SigningConfig:
     made: kinds of made windows, and how often, relative to each other.
     least_speed: a window of a sign clip trains as signing from this hand speed on (shoulder widths per second);
         slower ones are left out, for a hand that is merely held is not told from one that rests.
+    every: a training sample is a stretch of signs and idleness by turns, with a label for every frame (continual
+        networks only); then `positives` and `idle` play no part, and `stretch` says how stretches are put together.
     """
 
     idle_sources: tuple[str, ...] = ("referee-signals",)
@@ -41,6 +45,8 @@ class SigningConfig:
     idle: float = 0.25
     made: dict[str, float] | None = None
     least_speed: float = 0.1
+    every: bool = False
+    stretch: StretchConfig = field(default_factory=StretchConfig)
 
     def __post_init__(self) -> None:
         if not (self.positives > 0 and self.idle >= 0 and self.positives + self.idle <= 1):
@@ -75,9 +81,10 @@ class Signing:
         """(labels,) clips of each label."""
         return count(self, clips)
 
-    def sampler(self, clips: Sequence[Clip], augment: Augment) -> Sampler:
-        """An endless source of training windows."""
-        return Sampler(self, clips, augment)
+    def sampler(self, clips: Sequence[Clip], augment: Augment) -> AnySampler:
+        """An endless source of training windows, or of stretches."""
+        windows = Sampler(self, clips, augment)
+        return windows.stretches() if self.config.every else windows
 
     def windows(self, clips: Sequence[Clip], stride: int) -> Windows:
         """Every `stride`-th window of the clips that lies within one (shorter clips: their last).
@@ -123,6 +130,26 @@ class Sampler:
             raise labels.EmptyClass(f"no training clip is labelled {wanted}, or idle; {there}")
         self._persons = sorted({person for person, _ in self._signs})
         self._mix = Mix(task.config.made)
+
+    def stretches(self) -> Stretches:
+        """The same takes, as stretches."""
+        task, config = self._task, self._task.config
+        signs, idle = defaultdict[int, dict[str, list[Take]]](dict), defaultdict[int, list[tuple[Take, bool]]](list)
+        for (person, label), takes in self._signs.items():
+            signs[person][label] = takes
+        for (person, visible), takes in self._idle.items():
+            idle[person] += [(take, visible) for take in takes]
+        return Stretches(
+            config.stretch,
+            task.layout,
+            task.fps,
+            self._augment,
+            signs,
+            idle,
+            self._mix,
+            config.least_speed,
+            task.behind,
+        )
 
     def draw(self, random: np.random.Generator) -> Drawn:
         """One window (T, V, 3), its label's position, and who is seen."""
