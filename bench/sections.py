@@ -156,9 +156,10 @@ def section(heard: Heard, quick: bool = False) -> tuple[str, Figures]:
     ]
     if happening:
         parts += [
-            f"Events in {len(heard.streams['joined'])} streams of rest and signs by turns, intervals over streams. An "
-            "event matches at an intersection over union of 0.5; starts and ends are medians over those that match. "
-            "`told after`: from the true start until the client had the event, median; below 0 where it was on before.",
+            f"Events in {len(heard.streams['joined'])} streams of rest and signs by turns, intervals over streams; a "
+            f"hand is seen in {_resting_hands(heard):.0%} of the rest. An event matches at an intersection over union "
+            "of 0.5; starts and ends are medians over those that match. `told after`: from the true start until the "
+            "client had the event, median; below 0 where it was on before.",
             markdown(("", *EVENTS), [(name, *_cells(one, EVENTS)) for name, one in happening.items()]),
         ]
     parts += [
@@ -181,6 +182,13 @@ def _whom(heard: Heard, mine: figures.Moments) -> str:
         f"{len(streams['alone'])} of {len(subject.takes)} takes of persons {', '.join(map(str, persons))}, "
         f"{len(mine.truth)} moments that see a hand, of which {share:.0%} are to be told."
     )
+
+
+def _resting_hands(heard: Heard) -> float:
+    """Share of the frames of rest between signs that see a hand: without, it takes no model to find the signs."""
+    task, none = heard.subject.task, figures.none_of(heard.subject.task)
+    rests = [one.material.hands[one.material.truth(task) == none] for one in heard.streams["joined"]]
+    return float(np.concatenate(rests).mean())
 
 
 def _cells(found: Figures, columns: Mapping[str, str]) -> list[str]:
