@@ -60,6 +60,8 @@ class Config(stgcn.Config):
         if self.stream:
             # Motion is towards the next frame, which a live stream has not seen.
             raise ValueError(f"a continual network takes all features, got the stream {self.stream!r}")
+        if self.unit != "body":
+            raise ValueError(f"a continual network measures by the body, got the unit {self.unit!r}")
         if self.beginning not in ("causal", "padded", "valid"):
             raise ValueError(f"beginning is one of causal, padded, valid, got {self.beginning!r}")
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
 from landmarks import Layout
+
+Unit = Literal["body", "picture"]
 
 _SMALLEST = 1e-4
 """A scale below this share of the picture's height is no body."""
@@ -59,16 +63,20 @@ class Normalise(_Described):
 
     layout: joints of the input. fps: frames per second of the input. axes: 2 leaves z out, 3 keeps it.
     hand_depth: keep z from the hand's own wrist even so; unlike the body's, it hardly depends on the camera.
+    unit: the `body`'s, as above; or the `picture`'s height, for joints that tell no size: of a fingertip alone, what
+        trembles and what sweeps would look the same in units of its own path.
     In: (B, T, V, 3) in square units, NaN where unseen.
     Out: (B, C, T, V), C = 2 * axes + (3 with hand depth, else axes) + 1: position; position from the hand's own
     wrist (0 off the hands); velocity, 0 where a joint was not seen twice in a row; 1 where seen. Unseen joints are
     0 throughout, so the output is finite for any input.
     """
 
-    def __init__(self, layout: Layout, fps: float, axes: int = 3, hand_depth: bool = False) -> None:
+    def __init__(
+        self, layout: Layout, fps: float, axes: int = 3, hand_depth: bool = False, unit: Unit = "body"
+    ) -> None:
         super().__init__(layout, fps, axes, hand_depth)
         centre, ends = _body(layout)
-        self._has_shoulders = bool(centre)
+        self._has_shoulders, self._unit = bool(centre), unit
         self.register_buffer("shoulders", torch.from_numpy(layout.indices(*centre)), persistent=False)
         self.register_buffer("ends", torch.from_numpy(layout.indices(*ends)), persistent=False)
         self.shoulders: Tensor
@@ -102,6 +110,8 @@ class Normalise(_Described):
             usable = (frames > 0) & (width > _SMALLEST)  # (B, 1, 1, 1)
             centre = torch.where(usable, middle, centre)
             spread = torch.where(usable, width, spread)
+        if self._unit == "picture":
+            return centre, torch.ones_like(spread)
         unit = torch.where(spread > _SMALLEST, spread, torch.ones_like(spread))  # (B, 1, 1, 1)
         return centre, unit
 

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from landmarks import Layout
 from models.graph import adjacency
-from models.normalise import AsGiven, Normalise, Positions
+from models.normalise import AsGiven, Normalise, Positions, Unit
 from models.people import OfPeople, rescale
 from models.streams import STREAMS, Stream, StreamName
 
@@ -42,6 +42,7 @@ class Config:
     inputs: `normalised` features (models.normalise), or coordinates as `given` to published weights; `scored` are
         x, y and whether the joint is seen, for weights published for 2-D key points.
     axes: 3 takes z too, 2 does not; hand_depth: z within the hands all the same.
+    unit: of normalised features, see models.normalise.
     stream: of normalised inputs only the positions, and what was seen, go in: as joint, bone, joint-motion or
         bone-motion, each for a network of an ensemble (training.ensemble); none takes all features.
     """
@@ -67,6 +68,7 @@ class Config:
     inputs: Literal["normalised", "given", "scored"] = "normalised"
     axes: int = 3
     hand_depth: bool = False
+    unit: Unit = "body"
     stream: StreamName | Literal[""] = ""
 
     def __post_init__(self) -> None:
@@ -89,14 +91,15 @@ class Config:
             ("scale", self.scale, ("shared", "persons", "none")),
             ("pool", self.pool, ("mean", "parts")),
             ("inputs", self.inputs, ("normalised", "given", "scored")),
+            ("unit", self.unit, ("body", "picture")),
             ("stream", self.stream or "joint", STREAMS),
         ):
             if value not in known:
                 raise ValueError(f"{name} is one of {', '.join(known)}, got {value!r}")
-        if self.stream and (self.inputs != "normalised" or self.hand_depth):
+        if self.stream and (self.inputs != "normalised" or self.hand_depth or self.unit != "body"):
             raise ValueError(
-                f"stream {self.stream} is of normalised positions, without hand_depth, "
-                f"got inputs {self.inputs!r} and hand_depth {self.hand_depth}"
+                f"stream {self.stream} is of normalised positions in the body's unit, without hand_depth, "
+                f"got inputs {self.inputs!r}, unit {self.unit!r} and hand_depth {self.hand_depth}"
             )
 
 
@@ -350,7 +353,7 @@ def _features(layout: Layout, config: Config) -> tuple[nn.Module, int]:
     if config.stream:
         positions = Positions(layout, config.fps, config.axes)
         return nn.Sequential(positions, Stream(layout, config.stream)), positions.channels
-    normalise = Normalise(layout, config.fps, config.axes, config.hand_depth)
+    normalise = Normalise(layout, config.fps, config.axes, config.hand_depth, config.unit)
     return normalise, normalise.channels
 
 

@@ -20,6 +20,7 @@ from training.objective import Signers, check
 from training.optimise import Optimise
 from training.tasks import find_task
 from training.tasks.actions import ActionsConfig
+from training.tasks.controls import ControlsConfig
 from training.tasks.frames import FramesConfig
 from training.tasks.gesture import GestureConfig
 from training.tasks.signing import SigningConfig
@@ -145,7 +146,7 @@ class Events:
 
     rule: `balanced` is where hit rate and rejection rate are highest together; `quiet` is the lowest that no more than
         `most_false` of the background windows with hands in view reach. lowest, highest: its limits.
-    stop_share: stop_below as a share of it. The rest as in landmarks.Decoding.
+    stop_share: stop_below as a share of it. rest_after_s: as in landmarks.Manifest; the rest as in landmarks.Decoding.
     """
 
     rule: Literal["balanced", "quiet"] = "quiet"
@@ -156,6 +157,7 @@ class Events:
     min_duration_s: float = 0.2
     min_gap_s: float = 0.3
     smoothing_s: float = 0.0
+    rest_after_s: float = 0.0
 
     def __post_init__(self) -> None:
         if self.rule not in ("balanced", "quiet"):
@@ -193,6 +195,7 @@ class Recipe:
     gesture: GestureConfig | None = None
     actions: ActionsConfig | None = None
     frames: FramesConfig | None = None
+    controls: ControlsConfig | None = None
 
     def __post_init__(self) -> None:
         task = find_task(self.task)
@@ -208,14 +211,14 @@ class Recipe:
         if self.data.clips and self.task != "frames":
             raise ConfigError(f"data.clips are for the task frames, not for {self.task}")
         if self.by_frame and not issubclass(NETWORKS[self.network.name][1], Continual):
-            raise ConfigError(f"frames.every is for continual networks, {self.network.name} is none")
+            raise ConfigError(f"{self.task}.every is for continual networks, {self.network.name} is none")
         if self.by_frame and self.signers.on:
-            raise ConfigError("[signers] is for windows, not for frames.every")
+            raise ConfigError(f"[signers] is for windows, not for {self.task}.every")
 
     @property
     def by_frame(self) -> bool:
         """Does the network learn from a label for every frame?"""
-        return self.task == "frames" and self.frames is not None and self.frames.every
+        return bool(getattr(getattr(self, self.task), "every", False))
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for a checkpoint; `from_dict` reads it back."""

@@ -22,7 +22,7 @@ from training.config import Persons, Recipe
 from training.motion import wrist_energy
 from training.splits import Split, by_fold, by_person, official
 from training.stream import whole
-from training.tasks import Actions, AnyTask, Frames, Gesture, Signing, find_task
+from training.tasks import Actions, AnyTask, Controls, Frames, Gesture, Signing, find_task
 from training.tasks.task import labelled
 from training.windows import Windows
 
@@ -146,6 +146,8 @@ def measure(predict: Predict, bench: Bench, threshold: float) -> dict[str, float
         return _actions(predict, bench)
     if isinstance(bench.task, Frames):
         return _frames(predict, bench, bench.task, threshold)
+    if isinstance(bench.task, Controls):
+        return controls(predict(bench.test.landmarks), bench.test, bench.task, threshold)
     return _gesture(predict, bench, bench.task, threshold)
 
 
@@ -216,6 +218,48 @@ def _frames(predict: Predict, bench: Bench, task: Frames, threshold: float) -> d
     figures["found_share"] = float((fires & right)[events].mean()) if events.any() else 0.0
     figures["false_share"] = float(fires[~events].mean()) if not events.all() else 0.0
     return figures
+
+
+def controls(
+    probabilities: NDArray[np.float32],
+    windows: Windows,
+    task: Controls,
+    threshold: float | NDArray[np.floating],
+    draws: int = 200,
+) -> dict[str, float]:
+    """Figures of windows (N,) by their probabilities (N, labels) and a threshold, or one each; intervals draw persons.
+
+    recall_macro is over the controls, at the likeliest label, which may be the background; every person counts as much.
+    found_macro counts only what reaches the threshold besides. false_share: windows of no control in which one does.
+    """
+    none = task.labels.index(task.background)
+    said = probabilities.argmax(axis=1)
+    loudest = np.delete(probabilities, none, axis=1)
+    fires = loudest.max(axis=1) >= threshold
+    heard = np.where(fires, loudest.argmax(axis=1), none)  # the background is the last label
+    of_labels, of_heard = (
+        metrics.recalls(one, windows.truth, windows.person, len(task.labels)) for one in (said, heard)
+    )
+
+    def measured(at: NDArray[np.intp]) -> dict[str, float]:
+        likeliest, reached = of_labels(at), of_heard(at)
+        found = {"recall_macro": _mean(np.delete(likeliest, none)), "found_macro": _mean(np.delete(reached, none))}
+        return found | {"recall_none": float(likeliest[none]), "false_share": float(1 - reached[none])}
+
+    everything = np.arange(len(windows))
+    figures = {"windows": float(len(windows)), "persons": float(len(np.unique(windows.person))), **measured(everything)}
+    for name, (low, high) in metrics.intervals(measured, windows.person.astype(str), draws).items():
+        figures[f"{name}_low"], figures[f"{name}_high"] = low, high
+    figures |= {
+        f"recall_{label}": float(found) for label, found in zip(task.labels, of_labels(everything), strict=True)
+    }
+    return {name: value for name, value in figures.items() if np.isfinite(value)}
+
+
+def _mean(values: NDArray[np.floating]) -> float:
+    """Of those that are known; NaN of none."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def _spread(said: NDArray[np.intp], truth: NDArray[np.intp], takes: NDArray[np.str_]) -> dict[str, float]:

@@ -106,6 +106,25 @@ def mean_class_accuracy(
     return float(found[(true > 0) | (said > 0) if over == "union" else true > 0].mean())
 
 
+def recalls(said: Truth, truth: Truth, persons: NDArray, labels: int) -> Callable[[NDArray[np.intp]], Scores]:
+    """Positions (M,) of samples -> (labels,) share of each label that is found, NaN for one that they do not show.
+
+    Each person who shows a label counts as much, however often; a person who is drawn twice counts twice. said, truth:
+    (N,) positions of labels. persons: (N,).
+    """
+    _, person = np.unique(persons, return_inverse=True)
+    shown = np.zeros((person.max() + 1, labels))
+    np.add.at(shown, (person, truth), 1)
+    weight = 1 / shown[person, truth]  # (N,)
+    right = weight * (said == truth)
+
+    def measured(at: NDArray[np.intp]) -> Scores:
+        there, found = (np.bincount(truth[at], values[at], minlength=labels) for values in (weight, right))
+        return np.where(there > 0, found / np.where(there > 0, there, 1), np.nan)
+
+    return measured
+
+
 def roc_auc_macro(probabilities: Scores, truth: Truth) -> float:
     """Mean area under the ROC curve, each label against the rest, over labels that occur and do not fill the truth.
 

@@ -84,3 +84,69 @@ threads = 1
 rule = "balanced"
 """)
     return path
+
+
+def hand(fingers, thumb=1.0):
+    """(21, 2) a hand whose fingers are so long and whose thumb points up, or down at -1."""
+    points = np.zeros((21, 2), np.float32)
+    for finger in range(4):
+        base = np.array([0.3, -0.15 + 0.1 * finger])
+        points[5 + 4 * finger : 9 + 4 * finger] = base + np.outer(np.linspace(0, fingers, 4), [1, 0])
+    points[1:5] = np.outer(np.linspace(0.1, 0.5, 4), [0.2, -thumb])
+    return points
+
+
+@pytest.fixture
+def shapes_recipe(tmp_path):
+    """Of eight recorders who show one of two shapes, or none, twelve times each."""
+    random = np.random.default_rng(0)
+    kinds = {"open": hand(1.0), "fist": hand(0.1), "nothing": hand(0.5, thumb=-1)}
+    rows = [
+        (points + 0.03 * random.standard_normal((21, 2)), label, person)
+        for person in range(31, 39)
+        for label, points in kinds.items()
+        for _ in range(12)
+    ]
+    points, words, persons = zip(*rows, strict=True)
+    (tmp_path / "finger-paths").mkdir()
+    np.savez(
+        tmp_path / "finger-paths" / "hand-shapes.npz",
+        xy=np.stack(points).astype(np.float32), label=np.array(words), recorder=np.array(persons),
+    )  # fmt: skip
+    path = tmp_path / "tiny.toml"
+    path.write_text(f"""
+name = "tiny"
+task = "controls"
+[data]
+sets = ["hand-shapes"]
+folder = "{tmp_path}"
+[split]
+validation = [31, 32]
+test = [33, 34]
+refit = false
+[window]
+frames = 1
+stride = 1
+centre = 1.0
+[network]
+name = "stgcn"
+layout = "hand_21"
+options = {{ widths = [16, 16], strides = [1, 1], kernel = 1, edges = "free", around_first = true, axes = 2 }}
+[augment]
+turn_deg = 0
+late = 0
+ended = 0
+[fit]
+epochs = 3
+windows = 320
+batch = 32
+rate = 1e-2
+threads = 1
+workers = 0
+[controls]
+others = ["nothing"]
+[controls.shows]
+open = ["open"]
+fist = ["fist"]
+""")
+    return path

@@ -14,6 +14,7 @@ from training.datasets import (
     hands_static,
     ntu,
     nw_ucla,
+    one_hand,
     sca_stgcn,
     sfinge3d,
     shrec17,
@@ -43,6 +44,7 @@ DATASETS: dict[str, Callable[[Path], list[Clip]]] = {
     "hands-static-paths": hands_static.load_paths,
     "ntu": ntu.load,
     "nw-ucla": nw_ucla.load,
+    "one-hand": one_hand.load,
     "sca-stgcn": sca_stgcn.load,
     "sfinge3d": sfinge3d.load,
     "shrec17": shrec17.load,
@@ -59,6 +61,7 @@ FOLDERS = {
     "asl-letters": "asl-words",
     "hand-shapes": "finger-paths",
     "hands-static-paths": "hands-static",
+    "one-hand": "signs",
     "shrec17-28": "shrec17",
 }
 

@@ -19,13 +19,23 @@ SOURCES = (
     "phrases-d",
     "phrases-e",
 )
-"""All but letters-one-hand, which has no pose."""
+"""All but LETTERS, which has no pose."""
+LETTERS = "letters-one-hand"
 
 
 def load(folder: Path) -> list[Clip]:
     """The clips of FOLDER/signs/*.npz; a take is the clip's place in its file."""
+    return _read(folder, SOURCES)
+
+
+def load_letters(folder: Path) -> list[Clip]:
+    """The clips of FOLDER/signs/letters-one-hand.npz: one hand, in the right one's place, and no pose."""
+    return _read(folder, (LETTERS,))
+
+
+def _read(folder: Path, sources: tuple[str, ...]) -> list[Clip]:
     clips = []
-    for source in SOURCES:
+    for source in sources:
         with np.load(folder / "signs" / f"{source}.npz", allow_pickle=False) as file:
             values, labels, persons = (file[key] for key in ("xyz", "label", "signer"))
         clips += [

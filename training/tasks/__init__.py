@@ -1,19 +1,22 @@
 """What a network is asked: which clips show it, how a training window is drawn, what is measured."""
 
 from training.tasks.actions import Actions
+from training.tasks.controls import Controls
 from training.tasks.frames import Frames
 from training.tasks.gesture import Gesture
 from training.tasks.signing import Signing
 
-__all__ = ["TASKS", "Actions", "Frames", "Gesture", "Signing", "UnknownTask", "find_task"]
+__all__ = ["TASKS", "Actions", "Controls", "Frames", "Gesture", "Signing", "UnknownTask", "find_task"]
 
-AnyTask = Signing | Gesture | Actions | Frames
+AnyTask = Signing | Gesture | Actions | Frames | Controls
+AnyKind = type[Signing] | type[Gesture] | type[Actions] | type[Frames] | type[Controls]
 
-TASKS: dict[str, type[Signing] | type[Gesture] | type[Actions] | type[Frames]] = {
+TASKS: dict[str, AnyKind] = {
     "signing": Signing,
     "gesture": Gesture,
     "actions": Actions,
     "frames": Frames,
+    "controls": Controls,
 }
 """Task of a manifest -> how it is trained. Each is made from its section of the recipe and the window's shape."""
 
@@ -22,7 +25,7 @@ class UnknownTask(ValueError):
     """No task of that name."""
 
 
-def find_task(name: str) -> type[Signing] | type[Gesture] | type[Actions] | type[Frames]:
+def find_task(name: str) -> AnyKind:
     """The task of that name; raises UnknownTask, which names those there are."""
     if name not in TASKS:
         raise UnknownTask(f"no task {name!r}; choose from {', '.join(sorted(TASKS))}")

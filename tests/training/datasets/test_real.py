@@ -107,6 +107,25 @@ def test_one_recorder_is_one_take(data):
         assert len({clip.person for clip in clips}) == len({clip.take for clip in clips}) == recorders
 
 
+def test_copies_of_others_shapes_are_nobodys(data):
+    clips = datasets.load(data, ("hand-shapes",))
+    words = {(clip.person, clip.label) for clip in clips}
+    assert (62, "scissor") in words
+    assert not {(62, "stone"), (62, "paper")} & words  # hands-static's close and open
+    rows, theirs = (
+        {clip.sequence.xyz.round(3).tobytes() for clip in some} for some in (clips, hands_static.load(data))
+    )
+    assert not rows & theirs
+
+
+def test_one_hand_is_every_hand_by_itself(data):
+    clips = datasets.load(data, ("one-hand",))
+    assert {clip.sequence.layout for clip in clips} == {HAND_21}
+    assert len({clip.take for clip in clips}) == len(clips)
+    assert {clip.person for clip in clips} == {1, 2, 11, 12, 21, 22, 23, 24, 25, 26}
+    assert all(clip.sequence.seen[[0, -1]].any(axis=1).all() for clip in clips)
+
+
 def test_the_smaller_file_of_static_hands_is_part_of_the_larger(data):
     rows = {name: (data / "hands-static" / f"keypoint-{name}.csv").read_text().splitlines() for name in "ab"}
     assert set(rows["a"]) < set(rows["b"])
@@ -124,4 +143,4 @@ def test_clockwise_is_clockwise_on_a_screen(data):
         label: [turn(clip) for clip in hands_static.load_paths(data) if clip.label == label]
         for label in ("clockwise", "counter clockwise")
     }
-    assert np.median(turns["clockwise"]) > 0 > np.median(turns["counter clockwise"])
+    assert np.nanmedian(turns["clockwise"]) > 0 > np.nanmedian(turns["counter clockwise"])

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from landmarks import COCO_17, NTU_25, FormatError, LandmarkSequence
+from landmarks import COCO_17, HOLISTIC_75, NTU_25, FormatError, LandmarkSequence
 from landmarks.formats import npz
 from tests.fakes import signer
 from tests.recordings import ntu_file, parquet_file, person_25, shrec_lines
 from training import datasets, labels
-from training.datasets import archives, ntu, sca_stgcn, shrec17
+from training.clip import Clip
+from training.datasets import archives, hands_static, ntu, one_hand, sca_stgcn, shrec17
 from training.datasets.archives import ArchiveError, Sample
 
 RANDOM = np.random.default_rng(0)
@@ -244,3 +245,44 @@ def test_every_reader_gives_sequences(tmp_path):
     (clip,) = datasets.load(tmp_path, ("archives",))
     assert isinstance(clip.sequence, LandmarkSequence)
     assert clip.sequence.layout.name == "numbered_23"
+
+
+# One hand
+
+
+def test_a_path_without_a_hand_was_recorded_as_the_corner_and_is_unseen():
+    path = np.linspace([0, 0], [0.2, 0.1], 16).astype(np.float32)
+    assert hands_static.without_corner(path) is path
+    gone = path.copy()
+    gone[[3, 4, 9]] = (-0.4, -0.5)
+    cleaned = hands_static.without_corner(gone)
+    assert np.flatnonzero(np.isnan(cleaned[:, 0])).tolist() == [3, 4, 9]
+    np.testing.assert_array_equal(np.delete(cleaned, [3, 4, 9], axis=0), np.delete(path, [3, 4, 9], axis=0))
+    start = np.add(path, (0.4, 0.5))  # as it is recorded where the first frame shows no hand
+    start[0] = 0
+    assert np.flatnonzero(np.isnan(hands_static.without_corner(start.astype(np.float32))[:, 0])).tolist() == [0]
+
+
+def test_shapes_that_two_recorders_have_are_left_out(tmp_path):
+    own, shared, static = RANDOM.uniform(-1, 1, (3, 21, 2)).astype(np.float32)
+    (tmp_path / "finger-paths").mkdir()
+    np.savez(
+        tmp_path / "finger-paths" / "hand-shapes.npz",
+        xy=np.stack([own, shared, shared, static]),
+        label=np.array(["a", "b", "c", "d"]),
+        recorder=np.array([31, 31, 32, 32]),
+    )
+    assert [clip.label for clip in datasets.load(tmp_path, ("hand-shapes",))] == ["a", "d"]
+    (tmp_path / "hands-static").mkdir()
+    np.savetxt(tmp_path / "hands-static" / "keypoint-b.csv", [[0, *static.ravel()]], delimiter=",")
+    assert [clip.label for clip in datasets.load(tmp_path, ("hand-shapes",))] == ["a"]
+
+
+def test_hands_of_a_body_become_clips_of_their_own():
+    xyz = RANDOM.uniform(0, 1, (10, 75, 3))
+    xyz[:4, 33:54] = np.nan  # the left hand comes late
+    xyz[2:, 54:] = np.nan  # the right one is hardly there
+    clip = Clip(LandmarkSequence.of(HOLISTIC_75, xyz, fps=15, aspect=4 / 3), "hello", 7, "take", "set")
+    (left,) = one_hand.hands([clip])
+    assert (left.label, left.person, left.take, left.sequence.aspect) == ("hello", 7, "take/left", 4 / 3)
+    np.testing.assert_allclose(left.sequence.xyz, xyz[4:, 33:54], rtol=1e-6)
