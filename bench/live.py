@@ -56,7 +56,7 @@ def _row(name: str, times: list[float]) -> tuple[str, int, str, str]:
 
 async def _stream(url: str, models: list[str] | None, options: argparse.Namespace) -> list[float]:
     """Send frames at their pace; for each reply the seconds since its newest frame was sent."""
-    frames = _frames(round(options.seconds * options.fps), options.fps)
+    frames = frames_of(round(options.seconds * options.fps), options.fps)
     sent: dict[float, float] = {}
     took: list[float] = []
     async with connect(url, compression=None) as socket:
@@ -92,14 +92,14 @@ async def _stream(url: str, models: list[str] | None, options: argparse.Namespac
     return took
 
 
-def _frames(count: int, fps: float) -> list[tuple[float, bytes]]:
-    """Binary float32 frames of a pose and two hands: 1,064 bytes each."""
-    random = np.random.default_rng(0)
-    body = random.uniform(0.2, 0.8, 33 * 4 + 2 * 21 * 3).astype("<f4")
+def frames_of(count: int, fps: float, hands: bool = True) -> list[tuple[float, bytes]]:
+    """Binary float32 frames of a pose and two hands, 1,064 bytes each; or of a pose alone."""
+    flags, values = (2 | 4 | 8, 33 * 4 + 2 * 21 * 3) if hands else (2, 33 * 4)
+    body = np.random.default_rng(0).uniform(0.2, 0.8, values).astype("<f4")
     return [
         (
             i / fps,
-            struct.pack("<IHHd", i, 2 | 4 | 8, 0, i / fps) + (body + 0.05 * np.sin(i / 5)).astype("<f4").tobytes(),
+            struct.pack("<IHHd", i, flags, 0, i / fps) + (body + 0.05 * np.sin(i / 5)).astype("<f4").tobytes(),
         )
         for i in range(count)
     ]

@@ -51,6 +51,7 @@ def fit(
     bench = make_bench(recipe)
     split = bench.split
     _check_idle(bench)
+    _manifest(recipe, bench.task, Decoding(), {})  # what could not be served is refused now, not after the fit
     for side, clips in (("train", split.train), ("validation", split.validation), ("test", split.test)):
         report(f"{side}: {len(clips)} clips of persons {sorted({clip.person for clip in clips})}")
     log = Log(run if leads() else None)
@@ -246,4 +247,5 @@ def _manifest(recipe: Recipe, task: Task, decoding: Decoding, figures: dict[str,
         licence=recipe.card.licence,
         sources=recipe.card.sources,
         metrics={name: round(value, 6) for name, value in figures.items()},
+        rest_after_s=recipe.events.rest_after_s,
     )

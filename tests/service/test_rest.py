@@ -71,8 +71,8 @@ def test_a_model_that_says_the_background_without_hands_tells_the_same_whether_i
     now_and_then, same_events = replay(Session([resting], 1.0), clip)
     assert said(now_and_then) == said(always)
     assert same(same_events) == same(events)
-    assert awake.asked == len(always)
-    assert resting.asked == len(always) - sum(one.window.rests for one in now_and_then)
+    windows, at_rest = len(always), sum(one.window.rests for one in now_and_then)
+    assert (awake.asked, resting.asked) == (windows, windows - at_rest)
 
 
 @settings(max_examples=20, deadline=None)

@@ -60,11 +60,21 @@ def test_the_same_person_for_validation_and_test_is_refused(recipe_file):
 @pytest.mark.slow
 def test_the_commands_fit_and_evaluate_agree(recipe_file, tmp_path, capsys):
     run = tmp_path / "run"
-    assert main(["fit", str(recipe_file), "--out", str(run), "--seed", "3", "--set", "fit.epochs=1"]) == 0
+    given = ["--set", "fit.epochs=1", "--set", "events.rest_after_s=1.5"]
+    assert main(["fit", str(recipe_file), "--out", str(run), "--seed", "3", *given]) == 0
+    assert checkpoint.load(run).manifest.rest_after_s == 1.5
     figures = json.loads((run / "metrics.json").read_text())
     capsys.readouterr()
     assert main(["evaluate", str(run)]) == 0
     assert json.loads(capsys.readouterr().out) == pytest.approx(figures, abs=1e-5)
+
+
+def test_a_model_that_could_not_rest_is_refused_before_it_is_fitted(recipe_file, capsys):
+    given = ["--set", "network.layout=upper_body", "--set", "events.rest_after_s=1.5"]
+    assert main(["fit", str(recipe_file), *given]) == 2
+    told = capsys.readouterr()
+    assert "cannot rest while no hand is seen" in told.err
+    assert "epoch" not in told.out
 
 
 def test_a_command_with_a_wrong_key_says_so_and_fails(recipe_file, capsys):
