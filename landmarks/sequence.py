@@ -120,7 +120,7 @@ class LandmarkSequence:
         """
         if layout == self.layout:
             return self
-        joints = JointMap(self.layout, layout.joints, hand)
+        joints = _joint_map(self.layout, layout.joints, hand)
         return replace(self, layout=layout, xyz=joints(self.xyz), confidence=joints(self.confidence[..., None])[..., 0])
 
     def square(self) -> LandmarkSequence:
@@ -148,6 +148,11 @@ class LandmarkSequence:
         return replace(
             self, xyz=grid[..., :3], confidence=grid[..., 3], at_s=np.concatenate([run.at_s for run in runs])
         )
+
+
+@lru_cache(maxsize=64)
+def _joint_map(source: Layout, joints: tuple[str, ...], hand: Hand | None) -> JointMap:
+    return JointMap(source, joints, hand)
 
 
 def square(xyz: NDArray[np.float32], aspect: float) -> NDArray[np.float32]:

@@ -92,7 +92,8 @@ def resting(xyz: NDArray[np.float32], random: Random) -> NDArray[np.float32]:
 def to_and_fro(xyz: NDArray[np.float32], random: Random) -> NDArray[np.float32]:
     """(T, V, 3) a path that goes forth and back, two to four times as fast, as a hand that waves."""
     last, strokes = len(xyz) - 1, random.uniform(2, 4)
-    at = last * np.abs(2 * ((strokes / 2 * np.linspace(0, 1, len(xyz)) + random.random() / 2) % 1) - 1)
+    phase = np.linspace(0, strokes / 2, len(xyz)) + random.random() / 2
+    at: NDArray[np.float64] = last * np.abs(2 * (phase % 1) - 1)
     return resample(xyz, at)
 
 

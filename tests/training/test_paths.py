@@ -59,7 +59,7 @@ def test_what_a_turned_path_is_called_is_what_it_shows(angle, turns, quarters, m
     path = (circle(turns) if turns else line(angle)).astype(np.float32)
     xyz = np.concatenate([path, np.zeros((16, 1), np.float32)], axis=1)[:, None]
     seen = paths.turn(xyz, quarters, mirrored)[:, 0, :2]
-    assert paths.shown(seen) == paths.turned(paths.shown(path), quarters, mirrored)
+    assert paths.shown(seen) == paths.turned(paths.shown(path) or "", quarters, mirrored)
 
 
 def test_made_paths_show_nothing_most_of_the_time():
@@ -73,4 +73,9 @@ def test_made_paths_show_nothing_most_of_the_time():
             assert made.dtype == np.float32
             shown.append(paths.shown(made[:, 0, :2]))
         assert shown.count("") >= 0.7 * len(shown), make.__name__
+
+
+def test_a_hand_that_rests_shows_nothing():
+    random = np.random.default_rng(0)
+    xyz = random.uniform(0, 1, (16, 1, 3)).astype(np.float32)
     assert {paths.shown(paths.resting(xyz, random)[:, 0, :2]) for _ in range(50)} == {""}
