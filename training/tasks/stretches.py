@@ -145,10 +145,8 @@ class Stretches:
         return takes[random.integers(len(takes))]
 
     def _where_seen(self, points: Points, truth: Truth) -> Truth:
-        """As it can be told from what is seen: a hand that is lost for a moment counts nowhere, one that is gone does
-        not sign."""
+        """Nobody signs whose hands are out of view for a while; one that is lost for a moment goes on."""
         seen = hands_seen(points, self._layout)
         reach = self._config.out_of_view
         near = np.convolve(seen, np.ones(2 * reach + 1))[reach : reach + len(seen)] > 0
-        told = np.where((truth == SIGNING) & ~seen, UNLABELLED, truth)
-        return np.where(near, told, IDLE)
+        return np.where(near, truth, IDLE)
