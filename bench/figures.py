@@ -93,10 +93,10 @@ def of_hand(said: Mapping[Hand | None, Said], sequence: LandmarkSequence) -> Sai
     return said["left" if sequence.seen[:, left].sum() > sequence.seen[:, right].sum() else "right"]
 
 
-def quality(found: Moments, task: Question, threshold: float) -> Figures:
+def quality(found: Moments, task: Question, threshold: float, draws: int = DRAWS) -> Figures:
     """threshold: from which on an event starts."""
     one = _signing if isinstance(task, Signing) else _gesture
-    return spread(lambda at: one(found[at], task, threshold), found.groups)
+    return spread(lambda at: one(found[at], task, threshold), found.groups, draws)
 
 
 def spread(measure: Callable[[NDArray[np.intp]], dict[str, float]], groups: NDArray, draws: int = DRAWS) -> Figures:
@@ -152,7 +152,7 @@ def recordings(replayed: Sequence[Replayed], model: str, task: Question) -> list
     ]
 
 
-def events(found: Sequence[Recording], least_iou: float = 0.5) -> Figures:
+def events(found: Sequence[Recording], least_iou: float = 0.5, draws: int = DRAWS) -> Figures:
     """Of streams in which something is done."""
 
     def measure(at: NDArray[np.intp]) -> dict[str, float]:
@@ -171,7 +171,7 @@ def events(found: Sequence[Recording], least_iou: float = 0.5) -> Figures:
             "false_per_hour": online_metrics.false_events(drawn)["per_hour"],
         }
 
-    return spread(measure, np.array([f"{i:06d}" for i in range(len(found))]))
+    return spread(measure, np.arange(len(found)), draws)
 
 
 def per_hour(count: int, seconds: float) -> Interval:

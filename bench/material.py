@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks import HAND_21, HOLISTIC_75, LandmarkSequence
+from landmarks import HAND_21, HOLISTIC_75, LandmarkSequence, formats
 from landmarks.extract import extract_videos
 from landmarks.layout import on_body
 from training.clip import Clip
@@ -181,24 +181,37 @@ def background(clips: Sequence[Clip], task: Question, seconds: float, longest: i
     return found
 
 
-def videos(paths: Sequence[Path], processes: int = 1) -> list[Material]:
-    """Clips, landmarks found at their own rate. A sign's frames are those from its mark start_s to its end_s.
+def videos(folder: Path, every: int = 1) -> list[Material]:
+    """Its videos, or the landmarks of them where `python -m landmarks extract` has been, each at its own rate.
 
-    Raises what the extraction of one raises.
+    A sign's frames are those from its mark start_s to its end_s. every: takes one of so many. Raises what the
+    extraction of one raises, FileNotFoundError for a folder without.
     """
     marks = tomllib.loads(MARKS.read_text())
     found = []
-    for path, sequence in extract_videos(paths, processes):
-        if isinstance(sequence, Exception):
-            raise sequence
-        mark = marks.get(path.stem)
+    for name, sequence in _landmarks(folder, every):
+        mark = marks.get(name)
         parts = [("", (0, len(sequence)))]
         if mark is not None:
             first, end = np.searchsorted(sequence.at_s, [mark["start_s"] - 0.01, mark["end_s"] + 0.01]).tolist()
             parts = [("", (0, first)), (mark["word"], (first, end)), ("", (end, len(sequence)))]
-        pieces = tuple(Piece(Clip(sequence, label, _NOBODY, path.stem, CLIPS), *span) for label, span in parts)
-        found.append(Material(path.stem, "nosign" if mark is None else "sign", _NOBODY, sequence, pieces))
+        pieces = tuple(Piece(Clip(sequence, label, _NOBODY, name, CLIPS), *span) for label, span in parts)
+        found.append(Material(name, "nosign" if mark is None else "sign", _NOBODY, sequence, pieces))
     return sorted(found, key=lambda one: one.name)
+
+
+def _landmarks(folder: Path, every: int) -> Iterator[tuple[str, LandmarkSequence]]:
+    """(name without endings, landmarks)."""
+    if ready := sorted(folder.glob("*.npz"))[::every]:
+        yield from ((path.name.split(".")[0], formats.read(path.read_bytes())) for path in ready)
+        return
+    paths = sorted(folder.glob("*.m*"))[::every]
+    if not paths:
+        raise FileNotFoundError(f"there is no video in {folder}")
+    for path, sequence in extract_videos(paths, 1):
+        if isinstance(sequence, Exception):
+            raise sequence
+        yield path.stem, sequence
 
 
 def stroke(video: Material, task: Question) -> tuple[Event, ...]:

@@ -57,6 +57,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--recipes", type=Path, default=CONFIGS, help="NAME.toml of each; default: training/configs")
     parser.add_argument("--folder", default="../shared/data", help="of the data; default: %(default)s")
+    parser.add_argument(
+        "--clips", type=Path, help="of the videos, or of landmarks extracted from them; default: FOLDER/clips"
+    )
     parser.add_argument("--pace", type=float, default=1.0, help="times real time; default: %(default)s")
     parser.add_argument("--sessions", type=int, default=24, help="streams at once; default: %(default)s")
     parser.add_argument(
@@ -88,7 +91,7 @@ def _command(options: argparse.Namespace) -> str:
     words = ["python -m bench scorecard"]
     for name, value in vars(parser.parse_args([])).items():
         asked = getattr(options, name)
-        if asked == value or name == "write":
+        if asked == value or name in ("write", "clips"):  # where landmarks lie changes no figure
             continue
         words.append(f"--{name}")
         words += [] if asked is True else map(str, asked) if isinstance(asked, list) else [str(asked)]
@@ -99,8 +102,7 @@ def scorecard(options: argparse.Namespace) -> tuple[str, bool]:
     """Markdown, and whether a target is missed."""
     subjects = _subjects(options)
     _tell("finding the landmarks of the clips")
-    clips = sorted((Path(options.folder) / CLIPS).glob("*.m*"))[:: 8 if options.quick else 1]
-    seen = material.videos(clips)
+    seen = material.videos(options.clips or Path(options.folder) / CLIPS, 5 if options.quick else 1)
     subjects = [replace(one, asked={**one.asked, CLIPS: seen}) for one in subjects]
     asks = [
         Ask(one, tuple(subject.files)) for subject in subjects for streams in subject.asked.values() for one in streams
@@ -114,7 +116,11 @@ def scorecard(options: argparse.Namespace) -> tuple[str, bool]:
         busy = _share(before, realtime.busy())
     found = iter(replayed)
     heard = [
-        Heard(subject, {kind: [next(found) for _ in streams] for kind, streams in subject.asked.items()})
+        Heard(
+            subject,
+            {kind: [next(found) for _ in streams] for kind, streams in subject.asked.items()},
+            draws=20 if options.quick else figures.DRAWS,
+        )
         for subject in subjects
     ]
     parts, targets = [_about(replayed, busy, options)], []

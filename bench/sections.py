@@ -97,11 +97,12 @@ class Subject:
 @dataclass(frozen=True, eq=False)
 class Heard:
     """What was said to a subject's material, by kind. rows: models and baselines, the subject first; each with the
-    threshold from which on it tells an event."""
+    threshold from which on it tells an event. draws: for intervals."""
 
     subject: Subject
     streams: dict[str, list[Replayed]]
     rows: dict[str, float] = field(default_factory=dict)
+    draws: int = figures.DRAWS
 
     def moments(self, name: str) -> figures.Moments:
         """What one of the rows said at the moments that it is asked about."""
@@ -124,7 +125,7 @@ def with_baselines(heard: Heard) -> Heard:
         return replace(one, answers={**one.answers, **answers})
 
     streams = {kind: [beside(one) for one in streams] for kind, streams in heard.streams.items()}
-    return Heard(subject, streams, {**rows, **{each.name: 0.5 for each in without}})
+    return replace(heard, streams=streams, rows={**rows, **{each.name: 0.5 for each in without}})
 
 
 def section(heard: Heard, quick: bool = False) -> tuple[str, Figures]:
@@ -132,12 +133,13 @@ def section(heard: Heard, quick: bool = False) -> tuple[str, Figures]:
     subject, columns = heard.subject, QUALITY[heard.subject.manifest.task]
     found = {name: heard.moments(name) for name in heard.rows}
     mine = found[subject.name]
-    quality = {name: figures.quality(one, subject.task, heard.rows[name]) for name, one in found.items()}
-    happening = (
-        {name: figures.events(figures.recordings(heard.streams["joined"], name, subject.task)) for name in heard.rows}
-        if heard.streams["joined"]
-        else {}
-    )
+    quality = {name: figures.quality(one, subject.task, heard.rows[name], heard.draws) for name, one in found.items()}
+    happening = {}
+    if joined := heard.streams["joined"]:
+        happening = {
+            name: figures.events(figures.recordings(joined, name, subject.task), draws=heard.draws)
+            for name in heard.rows
+        }
     false, false_rows = _false(heard)
     clips, videos = _clips(heard) if heard.streams[CLIPS] else ({}, "")
     reached = quality[subject.name] | false | clips
@@ -156,7 +158,7 @@ def section(heard: Heard, quick: bool = False) -> tuple[str, Figures]:
     ]
     if happening:
         parts += [
-            f"Events in {len(heard.streams['joined'])} streams of rest and signs by turns, intervals over streams; a "
+            f"Events in {len(joined)} streams of rest and signs by turns, intervals over streams; a "
             f"hand is seen in {_resting_hands(heard):.0%} of the rest. An event matches at an intersection over union "
             "of 0.5; starts and ends are medians over those that match. `told after`: from the true start until the "
             "client had the event, median; below 0 where it was on before.",
@@ -166,7 +168,7 @@ def section(heard: Heard, quick: bool = False) -> tuple[str, Figures]:
         "False events: each that is told where there is nothing to tell. In brackets the exact interval of a count.",
         false_rows,
         videos,
-        _curves(subject, quick),
+        _curves(heard, quick),
     ]
     return "\n\n".join(filter(None, parts)), reached
 
@@ -210,9 +212,9 @@ def _persons(heard: Heard, mine: figures.Moments) -> str:
     idle, rows = mine.truth == figures.none_of(task), []
     for person in np.unique(mine.person):
         own = mine.person == person
-        found = figures.quality(mine[own].of_one(), task, threshold)
+        found = figures.quality(mine[own].of_one(), task, threshold, heard.draws)
         if isinstance(task, Signing):
-            found["pr_auc"] = figures.quality(mine[own | idle].of_one(), task, threshold)["pr_auc"]
+            found["pr_auc"] = figures.quality(mine[own | idle].of_one(), task, threshold, heard.draws)["pr_auc"]
             if not (own & ~idle).any():
                 found["pr_auc"] = (np.nan, np.nan, np.nan)
         rows.append((str(person), len(np.unique(mine.take[own])), *_cells(found, PERSONS[kind])))
@@ -259,10 +261,10 @@ def _clips(heard: Heard) -> tuple[Figures, str]:
         alarms = sum(len(one.answers[name].events) > 0 for one in others)
         cells = ["-"] * 5
         if signs:
-            found = figures.events(said, least_iou=1e-9)
+            found = figures.events(said, 1e-9, heard.draws)
             middles = [replace(one, true=stroke) for one, stroke in zip(said, strokes, strict=True)]
             cells = [told(found[key], 2) for key in ("iou", "start_s", "end_s", "delay_s")]
-            cells.append(told(figures.events(middles, least_iou=1e-9)["iou"], 2))
+            cells.append(told(figures.events(middles, 1e-9, heard.draws)["iou"], 2))
         rows.append((name, f"{hits:.0f} of {len(signs)}", *cells, f"{alarms} of {len(others)}"))
         if name == heard.subject.name and isinstance(task, Signing):
             share = hits / len(signs) if signs else np.nan
@@ -285,8 +287,9 @@ def _clips(heard: Heard) -> tuple[Figures, str]:
     )
 
 
-def _curves(subject: Subject, quick: bool) -> str:
+def _curves(heard: Heard, quick: bool) -> str:
     """The main figure where one thing is otherwise."""
+    subject = heard.subject
     takes = material.alone(material.within(subject.takes, 12.0 if quick else 300.0, seed=1))
     engines = {name: OnnxEngine(path, Runtime(streams=2)) for name, path in subject.files.items()}
     tried: list[tuple[str, str, Perturbation | None, float]] = [("as recorded", "", None, 0.0)]
@@ -301,7 +304,7 @@ def _curves(subject: Subject, quick: bool) -> str:
         for engine in engines.values():
             said = [_offline(engine, sequence) for sequence in sequences]
             asked = figures.moments(takes, said, subject.task, subject.manifest)
-            cells.append(told(figures.quality(asked, subject.task, 0.5)[figure]))
+            cells.append(told(figures.quality(asked, subject.task, 0.5, heard.draws)[figure]))
         rows.append((name, amount, *cells))
     column = next(column for column, key in QUALITY[subject.manifest.task].items() if key == figure)
     return (

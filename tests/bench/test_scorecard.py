@@ -11,6 +11,7 @@ from bench.material import FPS, Material, on_holistic
 from bench.perturb import PERTURBATIONS
 from bench.realtime import Answer, Replayed, Said
 from landmarks import HAND_21, HOLISTIC_75, INDEX_TIP, JointMap, LandmarkSequence, find_layout
+from landmarks.formats import npz
 from tests import fakes, graphs
 from tests.training.conftest import body, waving
 from training.clip import Clip
@@ -63,6 +64,10 @@ frames = 8
 """
     (tmp_path / "oracle.toml").write_text(f'name = "oracle"\n{recipe}')
     (tmp_path / "guess.toml").write_text(f'name = "guess"\n{recipe}')
+    (tmp_path / "clips").mkdir()
+    sequence = a_take(frames=60).sequence
+    for name in ("asl_milk", "nosign_at_all"):
+        (tmp_path / "clips" / f"{name}.mkv.npz").write_bytes(npz.write(replace(sequence, at_s=np.arange(60) / 30)))
     where = ["--models", str(tmp_path / "models"), "--recipes", str(tmp_path), "--folder", str(tmp_path)]
     return tmp_path, ["scorecard", *where, "--beside", str(tmp_path / "guess.onnx"), "--pace", "10", "--quick"]
 
@@ -98,6 +103,7 @@ def test_the_command_replays_through_the_server_and_finds_the_one_that_knows(ask
     assert number(events["oracle"]["segment IoU"]) > 0.7
     assert number(events["a hand is visible"]["event F1"]) < 1  # who rests is seen, too
     assert table(text, "| | seconds")["all of these"]["oracle"].startswith("0: 0 (0 to ")
+    assert table(text, "| | signs told")["a hand is visible"]["signs told"] == "1 of 1"
     assert set(table(text, "| person")) == {"3"}
     assert set(table(text, "| | form")) == {"oracle", "guess"}
     assert table(text, "| | how much")["as recorded"]["oracle"].startswith("1.000")
@@ -236,10 +242,11 @@ def test_the_marks_lie_in_their_clips_and_in_order():
 
 
 @pytest.mark.slow
-def test_a_clip_is_a_stream_with_its_sign_where_it_is_marked():
+def test_a_clip_is_a_stream_with_its_sign_where_it_is_marked(tmp_path):
     if not (DATA / "clips").is_dir():
         pytest.skip("../shared/data/clips is not there")
-    (video,) = material.videos([DATA / "clips" / "asl_milk.mkv"])
+    (tmp_path / "asl_milk.mkv").symlink_to((DATA / "clips" / "asl_milk.mkv").resolve())
+    (video,) = material.videos(tmp_path)
     assert isinstance(video, Material)
     ((label, start_s, end_s),) = [(e.label, e.start_s, e.end_s) for e in video.events(TASK)]
     assert (label, start_s, end_s) == ("signing", pytest.approx(0.03, abs=0.02), pytest.approx(1.53, abs=0.02))
