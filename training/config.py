@@ -144,8 +144,9 @@ class Fit(Optimise):
 class Events:
     """How probabilities become events; the threshold itself is measured on the validation persons.
 
-    rule: `balanced` is where hit rate and rejection rate are highest together; `quiet` is the lowest that no more than
-        `most_false` of the background windows with hands in view reach. lowest, highest: its limits.
+    rule: `balanced` is where hit rate and rejection rate are highest together (of controls, all persons counting
+        alike); `quiet` is the lowest that no more than `most_false` of the background windows with hands in view reach.
+    lowest, highest: its limits.
     stop_share: stop_below as a share of it. rest_after_s: as in landmarks.Manifest; the rest as in landmarks.Decoding.
     """
 

@@ -112,10 +112,7 @@ def recalls(said: Truth, truth: Truth, persons: NDArray, labels: int) -> Callabl
     Each person who shows a label counts as much, however often; a person who is drawn twice counts twice. said, truth:
     (N,) positions of labels. persons: (N,).
     """
-    _, person = np.unique(persons, return_inverse=True)
-    shown = np.zeros((person.max() + 1, labels))
-    np.add.at(shown, (person, truth), 1)
-    weight = 1 / shown[person, truth]  # (N,)
+    weight = even(truth, persons)  # (N,)
     right = weight * (said == truth)
 
     def measured(at: NDArray[np.intp]) -> Scores:
@@ -123,6 +120,12 @@ def recalls(said: Truth, truth: Truth, persons: NDArray, labels: int) -> Callabl
         return np.where(there > 0, found / np.where(there > 0, there, 1), np.nan)
 
     return measured
+
+
+def even(truth: Truth, persons: NDArray) -> Scores:
+    """(N,) weights of samples by which all persons who show a label count as much. truth, persons: (N,)."""
+    _, group, counts = np.unique(np.stack([truth, persons]), axis=1, return_inverse=True, return_counts=True)
+    return 1 / counts[group.ravel()]
 
 
 def roc_auc_macro(probabilities: Scores, truth: Truth) -> float:
@@ -242,16 +245,17 @@ def threshold_for(scores: Scores, truth: Truth, most_false: float) -> float:
     return float(np.nextafter(negatives[min(allowed, len(negatives) - 1)], np.inf))
 
 
-def balanced_threshold(scores: Scores, truth: Truth) -> float:
+def balanced_threshold(scores: Scores, truth: Truth, weights: Scores | None = None) -> float:
     """The score that, as a threshold, gives the highest mean of hit rate and rejection rate.
 
-    Raises ValueError without windows of both kinds.
+    weights: (N,) how much each window counts; none are equal ones. Raises ValueError without windows of both kinds.
     """
     if not 0 < truth.sum() < len(truth):
         raise ValueError("a threshold needs windows of both kinds; validation persons need signs and idle takes")
     order = np.argsort(-scores, kind="stable")
-    hits = np.cumsum(truth[order]) / truth.sum()
-    false = np.cumsum(1 - truth[order]) / (len(truth) - truth.sum())
+    counts = np.ones(len(truth)) if weights is None else weights
+    shown, idle = (counts * truth)[order], (counts * (1 - truth))[order]
+    hits, false = np.cumsum(shown) / shown.sum(), np.cumsum(idle) / idle.sum()
     return float(scores[order[int(np.argmax(hits - false))]])
 
 

@@ -21,7 +21,7 @@ from training.config import Recipe
 from training.evaluate import Bench, make_bench, make_split, make_task, measure, measure_network, of_network
 from training.log import Log
 from training.loop import Loop, StateError, Validate
-from training.tasks import Signing
+from training.tasks import Controls, Signing
 from training.tasks.signing import SIGNING
 from training.tasks.task import Task
 from training.windows import Windows
@@ -211,7 +211,10 @@ def choose_decoding(recipe: Recipe, probabilities: np.ndarray, bench: Bench) -> 
     shown = (windows.truth != none).astype(np.intp)
     visible = windows.hands >= 0.5
     if events.rule == "balanced":
-        start = metrics.balanced_threshold(loudest[visible], shown[visible])
+        weights = (
+            metrics.even(windows.truth, windows.person) if isinstance(bench.task, Controls) else np.ones(len(shown))
+        )
+        start = metrics.balanced_threshold(loudest[visible], shown[visible], weights[visible])
     else:
         start = metrics.threshold_for(loudest[visible], shown[visible], events.most_false)
     start = round(min(max(start, events.lowest), events.highest), 3)

@@ -48,6 +48,14 @@ def test_a_quiet_threshold_lets_through_no_more_than_its_share():
         metrics.threshold_for(scores, truth + 1, 0.05)
 
 
+def test_of_a_person_with_more_windows_each_counts_less():
+    truth, persons = np.array([0, 0, 0, 1, 0]), np.array([7, 7, 8, 8, 7])
+    np.testing.assert_allclose(metrics.even(truth, persons), [1 / 3, 1 / 3, 1, 1, 1 / 3])
+    scores, truth = np.array([0.9, 0.8, 0.7, 0.6, 0.5]), np.array([0, 1, 0, 1, 0])
+    assert metrics.balanced_threshold(scores, truth, np.array([1, 5, 1, 1, 1])) == 0.8
+    assert metrics.balanced_threshold(scores, truth, np.array([1, 1, 1, 5, 1])) == 0.6
+
+
 def test_a_balanced_threshold_parts_the_two_kinds():
     scores, truth = np.array([0.1, 0.2, 0.6, 0.9]), np.array([0, 0, 1, 1])
     assert metrics.balanced_threshold(scores, truth) == 0.6
