@@ -47,10 +47,12 @@ def labelled(path: Path) -> Labelled:
 
 def real(files: Sequence[Path], manifest: Manifest) -> Iterator[tuple[str, Clips]]:
     """Of each landmark file its name, and what a service would put to the model: windows (B, T, V, 3), or each run of
-    frames as a stream (1, T, V, 3). Raises LandmarkError for what is no landmark file.
+    frames as a stream (1, T, V, 3); nothing where it rests. Raises LandmarkError for what is no landmark file.
     """
     for path in files:
         cuts = [cut for cut in cut_whole(manifest, formats.read(path.read_bytes())) if not cut.rests]
+        if not cuts:
+            continue
         if manifest.form == "window":
             chosen = np.linspace(0, len(cuts) - 1, min(len(cuts), MOST_REAL)).astype(int)
             yield path.name, np.stack([cuts[i].landmarks for i in chosen])

@@ -3,7 +3,7 @@ import pytest
 
 from export import clips
 from export.clips import NotLabelled
-from landmarks import HOLISTIC_75, LandmarkSequence, Manifest
+from landmarks import HAND_21, HOLISTIC_75, LandmarkSequence, Manifest, holistic
 from landmarks.formats import npz
 
 
@@ -51,6 +51,31 @@ def test_a_stream_of_a_file_is_all_of_its_frames_and_what_is_waited_for(recorded
     assert stream.shape == (1, 22, 75, 3)
     np.testing.assert_allclose(stream[0, :20], frames, atol=1e-5)
     assert np.isnan(stream[0, 20:]).all()
+
+
+def test_a_model_of_one_hand_is_given_both_hands_of_a_file(recorded):
+    path, frames = recorded
+    model = manifest(layout="hand_21", joints=HAND_21.joints, window_frames=1, stride_frames=1)
+    ((_, windows),) = clips.real([path], model)
+    both = np.concatenate([frames[:, holistic.PARTS[part]] for part in ("left_hand", "right_hand")])
+    np.testing.assert_allclose(windows[:, 0], both, atol=1e-5)
+
+
+@pytest.mark.parametrize("form", ["window", "stream"])
+def test_a_model_is_not_compared_where_it_would_rest(form, tmp_path):
+    xyz = np.full((20, 75, 3), 0.5, np.float32)
+    xyz[10:, 33:] = np.nan
+    path = tmp_path / "clip.npz"
+    path.write_bytes(npz.write(LandmarkSequence.of(HOLISTIC_75, xyz, fps=10.0)))
+    stream = {"form": "stream", "states": ((1,),), "centre": 0.0}
+    resting = {"background": "y", "rest_after_s": 0.2, "window_frames": 3, "stride_frames": 1, "centre": 1.0}
+    model = manifest(**resting | (stream if form == "stream" else {}))
+    ((_, given),) = clips.real([path], model)
+    # Its last frame with hands is the tenth, and it rests two frames later.
+    assert given.shape[:2] == ((11, 3) if form == "window" else (1, 11))
+    nobody = tmp_path / "nobody.npz"
+    nobody.write_bytes(npz.write(LandmarkSequence.of(HOLISTIC_75, xyz[12:], fps=10.0)))
+    assert len(list(clips.real([nobody], model))) == (form == "window")
 
 
 def test_labelled_windows_come_back(tmp_path):

@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from landmarks import HOLISTIC_75, SIGN_27, LandmarkSequence, Manifest
+from landmarks import HOLISTIC_75, INDEX_TIP, SIGN_27, LandmarkSequence, Manifest
 from landmarks.formats import npz
 from service.session import Session
 from service.session import replay as serve
@@ -35,6 +37,15 @@ def test_a_replay_judges_the_windows_that_the_service_judges(fps):
     said = replay(sequence, engine.predict, engine.manifest)
     np.testing.assert_allclose(said.at_s, [one.window.at_s for one in scored], atol=1e-6)
     np.testing.assert_allclose(said.probabilities, [one.probabilities for one in scored], atol=1e-6)
+
+
+def test_a_model_of_one_hand_is_replayed_on_each():
+    xyz = np.random.default_rng(0).uniform(0, 1, (6, 75, 3)).astype(np.float32)
+    manifest = replace(Echo.manifest, joints=INDEX_TIP.joints, window_frames=1, stride_frames=1)
+    said = replay(LandmarkSequence.of(HOLISTIC_75, xyz, fps=15.0), Echo().predict, manifest)
+    assert said.hands == ("left", "right") * 6
+    tips = xyz[:, HOLISTIC_75.indices("left_hand_index_tip", "right_hand_index_tip"), 0]
+    np.testing.assert_allclose(said.probabilities[:, 1] * 10, tips.ravel(), atol=1e-5)
 
 
 def test_the_command_takes_a_shipped_model_and_a_landmark_file(tmp_path, capsys):
