@@ -206,7 +206,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model", help="recipe to cross-validate: a name in training/configs or a TOML file; or a .onnx file"
     )
-    parser.add_argument("--folds", type=int, default=5, help="of the recorders; default: %(default)s")
+    parser.add_argument("--folds", type=int, default=4, help="of the recorders; default: %(default)s")
     parser.add_argument("--words", action="store_true", help="what recorders said is the truth, whatever paths show")
     parser.add_argument("--out", type=Path, default=Path("runs/bench-controls"), help="default: %(default)s/RECIPE")
     parser.add_argument("--jobs", type=int, default=1, help="fits side by side; default: %(default)s")

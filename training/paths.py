@@ -21,6 +21,8 @@ NAMES = (*SWIPES, *CIRCLES)
 
 LEAST_SEEN = 0.75
 """Share of frames that a path must show to show anything."""
+LEAP = 0.35
+"""Picture heights from one frame to the next that no tip of a finger goes: a tracker has lost it."""
 STILL = 0.04
 """Picture heights: a path that fits into so little is of a hand that rests."""
 STRAIGHT, ASLANT_DEG = 0.8, 30.0
@@ -31,11 +33,13 @@ its length."""
 
 
 def shown(path: Path) -> str | None:
-    """One of NAMES, "" for nothing of these, None where too little is seen to say."""
+    """One of NAMES, "" for nothing of these, None where too little is seen to say, or a tip leaps."""
     seen = np.isfinite(path).all(axis=1)
     if seen.mean() < LEAST_SEEN:
         return None
     path = path[seen]
+    if (np.linalg.norm(np.diff(path, axis=0), axis=1) > LEAP * np.diff(np.flatnonzero(seen))).any():
+        return None
     across = np.ptp(path, axis=0)
     if across.max() < STILL:
         return ""

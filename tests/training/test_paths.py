@@ -49,6 +49,12 @@ def test_a_path_of_which_little_is_seen_says_nothing():
     assert paths.shown(path) == "swipe right"
 
 
+def test_a_tip_that_leaps_says_nothing():
+    path = line(0).astype(np.float32)
+    path[8:] += (0.5, 0)
+    assert paths.shown(path) is None
+
+
 @given(
     angle=st.sampled_from([0, 10, 80, 180, 260]),
     turns=st.sampled_from([0.0, 0.8, -1.0]),

@@ -21,6 +21,8 @@ Points = NDArray[np.float32]
 Kind = TypeVar("Kind")
 _Way = tuple[int, int, bool]
 TRIES = 20
+NOBODY = 0.2
+"""Share of made windows in which no hand is seen at all."""
 _FRAME = ("wrist", "index_mcp", "middle_mcp", "pinky_mcp")
 
 
@@ -35,7 +37,8 @@ class ControlsConfig:
         that shows that control, one of the others that shows none of them. For recorders log on while a hand returns.
     half_turns: pairs of labels that a half turn of the picture makes of each other; training windows are of both.
     others_share, made_share: shares of training windows from the others, and made of real ones: of shapes a hand
-        halfway from one to another, of paths training.paths.MADE. All labels and all persons are drawn evenly.
+        halfway from one to another, of paths training.paths.MADE, and of both nobody at all. All labels and all persons
+        are drawn evenly.
     """
 
     shows: dict[str, tuple[str, ...]]
@@ -148,6 +151,8 @@ class Sampler:
             truth = int(random.integers(self._none))
         signer = -1
         window = np.full((task.frames, len(task.layout), 3), np.nan, np.float32)
+        if made and random.random() < NOBODY:
+            return Drawn(window, truth, signer)
         for _ in range(TRIES):  # a crop of a control may show nothing, and of nothing a control
             if made:
                 window = self._made(random)
