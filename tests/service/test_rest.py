@@ -99,6 +99,15 @@ def test_a_model_rests_once_no_hand_was_seen_for_long_enough_and_wakes_at_the_fi
     assert all(one.probabilities.tolist() == [1, 0] for one in scored if one.window.rests)
 
 
+def test_a_jump_of_the_stream_wakes_nobody():
+    clip = signer([True] + [False] * 9, fps=FPS)
+    at_s = clip.at_s + np.where(clip.at_s >= 0.5, 5.0, 0.0)
+    torn = LandmarkSequence(clip.layout, clip.xyz, clip.confidence, at_s, clip.aspect)
+    scored, _ = replay(Session([watching(0.3, frames=1)], 1.0), torn)
+    assert [one.window.rests for one in scored] == [False] * 3 + [True] * 7
+    assert [one.window.jumped for one in scored] == [i in (0, 5) for i in range(10)]
+
+
 def test_either_hand_keeps_a_model_of_the_body_awake():
     clip = signer([False] * 10, fps=FPS)
     clip.xyz[:, clip.layout.indices("left_hand_wrist")] = 0.5
