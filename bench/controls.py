@@ -236,7 +236,9 @@ def _run(options: argparse.Namespace) -> int:
     if options.write:
         check_place(options.write, place)
     if path.suffix == ".onnx":
-        text = tables(of_file(path, recipe, options.words)) + "\n\n" + false_table(false_events(path, recipe))
+        text = tables(of_file(path, recipe, options.words))
+        if not options.words:  # nobody's words change these
+            text += "\n\n" + false_table(false_events(path, recipe))
     else:
         found, lines = cross_validate(recipe, options.folds, options.out / recipe.name, options.jobs, options.words)
         text = tables(found) + "\n\n" + "\n".join(f"- {line}" for line in lines)
