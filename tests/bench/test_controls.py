@@ -2,8 +2,8 @@ from bench.__main__ import main
 
 
 def test_every_recorder_is_tested_once_by_a_network_that_has_not_seen_them(shapes_recipe, tmp_path, capsys):
-    command = ["controls", str(shapes_recipe), "--folds", "4", "--out", str(tmp_path / "out")]
-    command += ["--folder", str(tmp_path), "--set", "fit.epochs=2", "--set", "fit.windows=256"]
+    command = ["controls", str(shapes_recipe), "--folds", "3", "--out", str(tmp_path / "out")]
+    command += ["--folder", str(tmp_path), "--set", "fit.epochs=1", "--set", "fit.windows=64"]
     assert main(command) == 0
     said = capsys.readouterr().out
     assert "288 windows of 8 recorders" in said

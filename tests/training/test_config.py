@@ -30,7 +30,7 @@ def test_there_are_recipes():
         ("fits.epochs=3", "unknown key fits"),
         ("network.options.width=[8]", "unknown key network.options.width"),
         ("network.name=resnet", "choose from .*stgcn"),
-        ("task=dancing", "choose from actions, frames, gesture, signing"),
+        ("task=dancing", "choose from actions, controls, frames, gesture, signing"),
         ("task=gesture", r"\[gesture\]"),
         ("fit.epochs=many", "fit.epochs must be int"),
         ("fit.epochs=true", "fit.epochs must be int"),
