@@ -97,8 +97,7 @@ def to_and_fro(xyz: NDArray[np.float32], random: Random) -> NDArray[np.float32]:
     """(T, V, 3) a path that goes forth and back, two to four times as fast, as a hand that waves."""
     last, strokes = len(xyz) - 1, random.uniform(2, 4)
     phase = np.linspace(0, strokes / 2, len(xyz)) + random.random() / 2
-    at: NDArray[np.float64] = last * np.abs(2 * (phase % 1) - 1)
-    return resample(xyz, at)
+    return resample(xyz, (last * np.abs(2 * (phase % 1) - 1)).astype(np.float64))
 
 
 def bent(xyz: NDArray[np.float32], random: Random) -> NDArray[np.float32]:
