@@ -72,6 +72,10 @@ EVENTS = {
 }
 
 
+MOST_GROUPS = 12
+"""Of more, sets stand in the table of false events instead of labels."""
+
+
 @dataclass(frozen=True, eq=False)
 class Subject:
     """A shipped model and what it is asked.
@@ -165,7 +169,8 @@ def section(heard: Heard, quick: bool = False) -> tuple[str, Figures]:
             markdown(("", *EVENTS), [(name, *_cells(one, EVENTS)) for name, one in happening.items()]),
         ]
     parts += [
-        "False events: each that is told where there is nothing to tell. In brackets the exact interval of a count.",
+        "False events: each that is told where there is nothing to tell. In brackets the exact interval of a count. "
+        "`takes alone` are such takes without a bridge from one to the next, each with a cold start.",
         false_rows,
         videos,
         _curves(heard, quick),
@@ -229,20 +234,25 @@ def _reliability(mine: figures.Moments) -> str:
 
 def _false(heard: Heard) -> tuple[Figures, str]:
     """Events an hour of what shows nothing to tell: takes of the test side, and clips without signs."""
-    idle: dict[str, list[Replayed]] = defaultdict(list)
+    task, idle = heard.subject.task, defaultdict[str, list[Replayed]](list)
     for one in heard.streams["background"]:
         idle[one.material.group].append(one)
+    if len(idle) > MOST_GROUPS:
+        by_label, idle = idle, defaultdict(list)
+        for group, streams in by_label.items():
+            idle[group.partition("/")[0]] += streams
     for one in heard.streams[CLIPS]:
-        if not one.material.events(heard.subject.task):
+        if not one.material.events(task):
             idle[f"clips/{one.material.group}"].append(one)
     idle["all of these"] = [one for streams in list(idle.values()) for one in streams]
+    idle["takes alone"] = [one for one in heard.streams["alone"] if not one.material.events(task)]
     rows, mine = [], (np.nan, np.nan, np.nan)
     for group, streams in idle.items():
         seconds = sum(one.material.sequence.duration_s for one in streams)
         hands = np.concatenate([one.material.hands for one in streams]).mean() if streams else 0.0
         counts = {name: sum(len(one.answers[name].events) for one in streams) for name in heard.rows}
         hourly = {name: figures.per_hour(count, max(seconds, 1e-9)) for name, count in counts.items()}
-        mine = hourly[heard.subject.name]
+        mine = hourly[heard.subject.name] if group == "all of these" else mine
         cells = [f"{counts[name]}: {told(hourly[name], 0)}" for name in heard.rows]
         rows.append((group, f"{seconds:.0f}", f"{hands:.0%}", *cells))
     return {"false_per_hour": mine}, markdown(("", "seconds", "hand seen", *heard.rows), rows)

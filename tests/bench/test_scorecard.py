@@ -103,6 +103,7 @@ def test_the_command_replays_through_the_server_and_finds_the_one_that_knows(ask
     assert number(events["oracle"]["segment IoU"]) > 0.7
     assert number(events["a hand is visible"]["event F1"]) < 1  # who rests is seen, too
     assert table(text, "| | seconds")["all of these"]["oracle"].startswith("0: 0 (0 to ")
+    assert table(text, "| | seconds")["takes alone"]["oracle"].startswith("0: 0 (0 to ")
     assert table(text, "| | signs told")["a hand is visible"]["signs told"] == "1 of 1"
     assert set(table(text, "| person")) == {"3"}
     assert set(table(text, "| | form")) == {"oracle", "guess"}
