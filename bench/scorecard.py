@@ -46,7 +46,7 @@ TARGETS = {
 PLACE = "scorecard"
 LATE_MS = 100.0
 """From here on frames are not sent at their pace."""
-JOINED_S, BACKGROUND_S = 1500.0, 2400.0
+JOINED_S, BACKGROUND_S = 1500.0, 1800.0
 """Of a model's streams of each kind, at most."""
 
 
