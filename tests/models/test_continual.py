@@ -288,9 +288,11 @@ def test_a_clip_that_ends_before_the_first_prediction_says_so(beginning):
     assert made.logits(body(2, made.delay + 1)).shape == (2, 3)
 
 
-@pytest.mark.parametrize("options", [{"pool_size": 0}, {"beginning": "late"}, {"memory_s": 0.0}, {"kernel": 4}])
+@pytest.mark.parametrize(
+    "options", [{"pool_size": 0}, {"beginning": "late"}, {"memory_s": 0.0}, {"kernel": 4}, {"unit": "picture"}]
+)
 def test_impossible_values_are_refused(options):
-    with pytest.raises(ValueError, match=r"need|one of"):
+    with pytest.raises(ValueError, match=r"need|one of|measures by the body"):
         network(**options)
 
 

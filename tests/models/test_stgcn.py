@@ -113,6 +113,7 @@ def test_scored_inputs_say_whether_a_joint_is_seen():
         ({"dilations": (0,)}, "dilations"),
         ({"edges": "loose"}, "importance"),
         ({"pool": "max"}, "mean, parts"),
+        ({"unit": "inch"}, "body, picture"),
     ],
 )
 def test_impossible_values_are_refused(options, named):
@@ -165,6 +166,7 @@ def test_motion_does_not_see_where_a_still_body_is():
         ({"stream": "bones"}, "bone-motion, got 'bones'"),
         ({"stream": "bone", "inputs": "given"}, "got inputs 'given'"),
         ({"stream": "bone", "axes": 2, "hand_depth": True}, "hand_depth True"),
+        ({"stream": "bone", "unit": "picture"}, "unit 'picture'"),
     ],
 )
 def test_a_stream_that_cannot_be_is_refused(options, told):
