@@ -169,8 +169,9 @@ def section(heard: Heard, quick: bool = False) -> tuple[str, Figures]:
             markdown(("", *EVENTS), [(name, *_cells(one, EVENTS)) for name, one in happening.items()]),
         ]
     parts += [
-        "False events: each that is told where there is nothing to tell. In brackets the exact interval of a count. "
-        "`takes alone` are such takes without a bridge from one to the next, each with a cold start.",
+        "False events: each that is told where there is nothing to tell. How many, how many an hour with the exact "
+        "interval of a count, and the share of the time that they last. `takes alone` are such takes without a bridge "
+        "from one to the next, each with a cold start.",
         false_rows,
         videos,
         _curves(heard, quick),
@@ -253,7 +254,12 @@ def _false(heard: Heard) -> tuple[Figures, str]:
         counts = {name: sum(len(one.answers[name].events) for one in streams) for name in heard.rows}
         hourly = {name: figures.per_hour(count, max(seconds, 1e-9)) for name, count in counts.items()}
         mine = hourly[heard.subject.name] if group == "all of these" else mine
-        cells = [f"{counts[name]}: {told(hourly[name], 0)}" for name in heard.rows]
+        on = {
+            name: sum(e.end_s - e.start_s for one in streams for e in one.answers[name].events) for name in heard.rows
+        }
+        cells = [
+            f"{counts[name]}: {told(hourly[name], 0)}, on {on[name] / max(seconds, 1e-9):.0%}" for name in heard.rows
+        ]
         rows.append((group, f"{seconds:.0f}", f"{hands:.0%}", *cells))
     return {"false_per_hour": mine}, markdown(("", "seconds", "hand seen", *heard.rows), rows)
 
