@@ -135,6 +135,12 @@ class House:
             raise UnknownModel(f"no model {', '.join(unknown)}; choose from {', '.join(self._batchers)}")
         return [self._batchers[name] for name in chosen]
 
+    @property
+    def default_models(self) -> list[str]:
+        """Names of the models that answer who names none."""
+        wanted = [name.strip() for name in self.settings.default_models.split(",")]
+        return [name for name in wanted if name in self._batchers] or list(self._batchers)
+
     def engines(self, names: Sequence[str] | None = None) -> list[Engine]:
         """Likewise, the engines themselves."""
         return [batcher.engine for batcher in self.batchers(names)]

@@ -24,6 +24,8 @@ class Settings(BaseSettings):
     """Port to listen on, 0 for any free one: PORT, without the prefix."""
     models_dir: Path = _ROOT / "models" / "pretrained"
     """Folder whose *.onnx files are served."""
+    default_models: str = "signing,signs"
+    """Which of them answer where a request names none, by commas; all where none of these is served."""
     page_dir: Path = _ROOT / "client" / "web"
     """Folder of the page at `/`; left out when it does not exist."""
     device: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"

@@ -24,7 +24,7 @@ onScheme(() => {
   upload.redraw();
 });
 
-/** The models, as soon as the service is warm. */
+/** What there is of models, as soon as the service is warm. */
 async function warmModels() {
   for (;;) {
     try {
@@ -38,7 +38,8 @@ async function warmModels() {
 }
 
 try {
-  choice.show(await warmModels());
+  const told = await warmModels();
+  choice.show(told.models, told.default);
   connection("ready", "ready");
 } catch (error) {
   if (!(error instanceof Refused)) throw error;

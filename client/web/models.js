@@ -1,6 +1,6 @@
 // Which models shall answer.
 
-/** A row of check boxes, all checked at first. */
+/** A row of check boxes; those are checked at first that answer whoever names none. */
 export class ModelChoice {
   /** @param {HTMLFieldSetElement} fieldset */
   constructor(fieldset) {
@@ -8,8 +8,11 @@ export class ModelChoice {
     this.all = new Map();
   }
 
-  /** @param {object[]} models as the service describes them */
-  show(models) {
+  /**
+   * @param {object[]} models as the service describes them
+   * @param {string[]} usual names of those that answer whoever names none
+   */
+  show(models, usual) {
     this.all = new Map(models.map((model) => [model.name, model]));
     for (const old of this.fieldset.querySelectorAll("label")) old.remove();
     for (const model of models) {
@@ -18,7 +21,7 @@ export class ModelChoice {
       const box = document.createElement("input");
       box.type = "checkbox";
       box.value = model.name;
-      box.checked = true;
+      box.checked = usual.includes(model.name);
       const text = document.createElement("span");
       text.textContent = model.name;
       label.append(box, text);

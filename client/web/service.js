@@ -14,7 +14,7 @@ const UNREACHABLE = {
   detail: "Is it still running? Reload the page when it is.",
 };
 
-/** The loaded models. Throws Refused. */
+/** The loaded `models`, and the names of those that answer whoever names none, `default`. Throws Refused. */
 export async function fetchModels() {
   let answer;
   try {
@@ -24,7 +24,7 @@ export async function fetchModels() {
   }
   const body = await answer.text();
   if (!answer.ok) throw new Refused(problemOf(answer.status, body));
-  return JSON.parse(body).models;
+  return JSON.parse(body);
 }
 
 /**

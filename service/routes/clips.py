@@ -43,14 +43,14 @@ router = APIRouter(prefix="/v1", tags=["clips"])
 )
 async def post_clip(
     request: Request,
-    models: Annotated[str | None, Query(description="which models answer, by commas; all by default")] = None,
+    models: Annotated[str | None, Query(description="which models answer, by commas; those of SIGNSTREAM_DEFAULT_MODELS by default")] = None,
     fps: Annotated[float, Query(gt=0, le=1000, description="for a landmark file that does not say")] = 30.0,
     aspect: Annotated[float, Query(ge=0.1, le=10, description="likewise: width / height")] = WEBCAM_ASPECT,
 ) -> Response:
     """A landmark file or a video, as raw body or multipart field `file`; told apart by content."""
     house = house_of(request)
     names = [name.strip() for name in models.split(",") if name.strip()] if models else None
-    engines = house.engines(names)
+    engines = house.engines(names or house.default_models)
     data = await _content(request)
     if looks_like_video(data):
         kind, sequence = "video", await _watch(house, data)

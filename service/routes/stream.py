@@ -44,7 +44,7 @@ async def stream(socket: WebSocket) -> None:
     try:
         start = await _first(socket)
         try:
-            started = _Stream(socket, house, start, house.batchers(start.models))
+            started = _Stream(socket, house, start, house.batchers(start.models or house.default_models))
         except SignstreamError as error:
             await _refuse(socket, house, error, 1013 if isinstance(error, Busy) else 1008)
             return

@@ -20,11 +20,13 @@ def shipped():
         yield client
 
 
-def test_both_models_are_ready_and_say_where_they_come_from(shipped):
+def test_all_models_are_ready_and_say_where_they_come_from(shipped):
     ready = shipped.get("/readyz").json()
-    assert ready["models"] == ["signing", "signs"]
+    assert ready["models"] == ["hand-motions", "hand-shapes", "signing", "signs"]
     assert ready["provider"] in ("CPUExecutionProvider", "CUDAExecutionProvider")
-    for model in shipped.get("/v1/models").json()["models"]:
+    listed = shipped.get("/v1/models").json()
+    assert listed["default"] == ["signing", "signs"]
+    for model in listed["models"]:
         assert model["licence"]
         assert model["sources"]
         assert model["metrics"]

@@ -256,3 +256,18 @@ def test_pictures_find_no_room_when_all_extractors_are_taken():
         assert (of("problem", said)[0]["problem"]["code"], code) == ("busy", 1013)
         end(first)
         assert of("landmarks", talk(small, [picture(0, 0.0, black), STOP], landmarks=True)[0])
+
+
+@pytest.mark.parametrize(
+    ("default", "answer"),
+    [("slow", ["slow"]), ("slow, gone", ["slow"]), ("gone", ["signing", "slow"]), ("", ["signing", "slow"])],
+)
+def test_who_names_no_model_is_answered_by_those_of_the_settings(default, answer):
+    engines = [RuleEngine(manifest(name, frames=4, fps=10), right_hand_seen) for name in ("signing", "slow")]
+    with serving(*engines, default_models=default) as client:
+        assert client.get("/v1/models").json()["default"] == answer
+        assert list(client.post("/v1/clips", content=npz.write(CLIP)).json()["models"]) == answer
+        said, _ = talk(client, [STOP])
+        assert [model["name"] for model in said[0]["models"]] == answer
+        said, _ = talk(client, [STOP], models=["signing"])
+        assert [model["name"] for model in said[0]["models"]] == ["signing"]
