@@ -115,7 +115,8 @@ def _evaluate(options: argparse.Namespace) -> int:
         )
     if options.time:
         median, slow = milliseconds(predict, manifest)
-        print(f"a window on one thread: median {median:.2f} ms, 90th percentile {slow:.2f} ms", file=sys.stderr)
+        asked = "step" if manifest.form == "stream" else "window"
+        print(f"a {asked} on one thread: median {median:.2f} ms, 90th percentile {slow:.2f} ms", file=sys.stderr)
     bench, threshold = make_bench(recipe), manifest.decoding.start_above
     figures = measure(predict, bench, threshold) if network is None else measure_network(network, bench, threshold)
     print(json.dumps({name: round(value, 6) for name, value in figures.items()}, indent=1))

@@ -96,9 +96,10 @@ def of_network(network: nn.Module, batch: int = 256) -> Predict:
 
 
 def of_onnx(path: Path, batch: int = 256, threads: int = 1) -> tuple[Predict, Manifest]:
-    """A file of windows as a predictor, on the CPU, and its manifest.
+    """A file as a predictor, on the CPU, and its manifest; a stream's is what it says of a window's last frame when the
+    stream begins with the window's first.
 
-    Raises ManifestError where it has none, or is a stream's step.
+    Raises ManifestError where it has none.
     """
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
@@ -106,21 +107,31 @@ def of_onnx(path: Path, batch: int = 256, threads: int = 1) -> tuple[Predict, Ma
     text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     if text is None:
         raise ManifestError(f"{path} carries no manifest; `python -m export RUN {path}` writes one")
-
     manifest = Manifest.from_json(text)
-    if manifest.form == "stream":
-        raise ManifestError(f"{path} is one step of a stream, which the service answers; this takes a file of windows")
+    names = [node.name for node in session.get_inputs()]
+
+    def window(part: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(session.run(["probabilities"], {"landmarks": part})[0])
+
+    def steps(part: NDArray[np.float32]) -> NDArray[np.float32]:
+        said = np.zeros((len(part), len(manifest.labels)), np.float32)
+        states = [np.zeros((len(part), *shape), np.float32) for shape in manifest.states]
+        for frame in part.swapaxes(0, 1):
+            said, *states = session.run(None, dict(zip(names, [frame, *states], strict=True)))
+        return np.asarray(said)
+
+    answer = steps if manifest.form == "stream" else window
 
     def predict(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
-        parts = [session.run(["probabilities"], {"landmarks": part})[0] for part in _batches(landmarks, batch)]
-        return np.concatenate([np.asarray(part) for part in parts])
+        return np.concatenate([answer(part) for part in _batches(landmarks, batch)])
 
     return predict, manifest
 
 
 def milliseconds(predict: Predict, manifest: Manifest, runs: int = 1000) -> tuple[float, float]:
-    """Median and 90th percentile of the time that one window takes, in milliseconds."""
-    window = np.random.default_rng(0).random((1, manifest.window_frames, len(manifest.joints), 3), dtype=np.float32)
+    """Median and 90th percentile of the time that one window takes, or a stream's step, in milliseconds."""
+    frames = 1 if manifest.form == "stream" else manifest.window_frames
+    window = np.random.default_rng(0).random((1, frames, len(manifest.joints), 3), dtype=np.float32)
     times = []
     for _ in range(runs + 50):
         began = time.perf_counter()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks import Hand, LandmarkSequence, Manifest, cut_whole
+from landmarks import Hand, LandmarkSequence, Manifest, ManifestError, cut_whole
 from training.evaluate import Predict
 
 
@@ -29,8 +29,11 @@ class Replayed:
 def replay(sequence: LandmarkSequence, predict: Predict, manifest: Manifest) -> Replayed:
     """Every window of a sequence, from the stream's first frame to its last.
 
-    sequence: of any layout that has the manifest's joints, at any rate. Raises UnknownJoint for a layout without.
+    sequence: of any layout that has the manifest's joints, at any rate. Raises UnknownJoint for a layout without, and
+    ManifestError for one step of a stream.
     """
+    if manifest.form == "stream":
+        raise ManifestError(f"{manifest.name} is one step of a stream, which the service answers; this takes windows")
     cuts = sorted(cut_whole(manifest, sequence), key=lambda cut: cut.at_s)
     if not cuts:
         return Replayed(np.zeros(0), np.zeros((0, len(manifest.labels)), np.float32), ())

@@ -43,9 +43,7 @@ router = APIRouter(prefix="/v1", tags=["clips"])
 )
 async def post_clip(
     request: Request,
-    models: Annotated[
-        str | None, Query(description="which models answer, by commas; else `default` of /v1/models")
-    ] = None,
+    models: Annotated[str | None, Query(description="which answer, by commas; else `default` of /v1/models")] = None,
     fps: Annotated[float, Query(gt=0, le=1000, description="for a landmark file that does not say")] = 30.0,
     aspect: Annotated[float, Query(ge=0.1, le=10, description="likewise: width / height")] = WEBCAM_ASPECT,
 ) -> Response:

@@ -9,11 +9,12 @@ import torch
 from export import CannotExport, Target, export
 from export.artefact import make_source
 from export.graph import Graph
-from landmarks import SIGN_27, ManifestError
+from landmarks import SIGN_27, LandmarkSequence, ManifestError
 from models import Continual, build
 from tests.export.test_export import made
 from tests.networks import SMALL
 from training.evaluate import of_onnx
+from training.replay import replay
 
 
 def continual(name, **options):
@@ -76,5 +77,8 @@ def test_streams_of_any_age_say_together_what_torch_says_of_each(name, batch, tm
     assert [tuple(shape[1:]) for shape in given.values()] == [(27, 3), *graph.manifest.states]
     outputs = [value.name for value in graph.session.get_outputs()]
     assert outputs == ["probabilities", *(f"next_{i}" for i in range(len(graph.manifest.states)))]
+    predict, manifest = of_onnx(path)
+    if not batch:
+        np.testing.assert_allclose(predict(clips), told[:, -1], atol=1e-5)
     with pytest.raises(ManifestError, match="one step of a stream"):
-        of_onnx(path)
+        replay(LandmarkSequence.of(SIGN_27, clips[0], fps=15.0), predict, manifest)

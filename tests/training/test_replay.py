@@ -51,5 +51,5 @@ def test_a_model_of_one_hand_is_replayed_on_each():
 def test_the_command_takes_a_shipped_model_and_a_landmark_file(tmp_path, capsys):
     nobody = LandmarkSequence.of(HOLISTIC_75, np.full((30, 75, 3), np.nan), fps=30)
     (tmp_path / "nobody.npz").write_bytes(npz.write(nobody))
-    assert main(["replay", "models/pretrained/signing.onnx", str(tmp_path / "nobody.npz")]) == 0
+    assert main(["replay", "models/pretrained/signs.onnx", str(tmp_path / "nobody.npz")]) == 0
     assert "nobody.npz: 0 of" in capsys.readouterr().out
