@@ -140,7 +140,8 @@ def _tell(text: str) -> None:
 
 
 def _together(options: argparse.Namespace) -> _Staged:
-    return _Staged([*sorted(options.models.glob("*.onnx")), *options.beside])
+    files = [*sorted(options.models.glob("*.onnx")), *options.beside]
+    return _Staged([*dict.fromkeys(file.resolve() for file in files)])  # what stands beside may be one of the models
 
 
 class _Staged(tempfile.TemporaryDirectory):
@@ -153,7 +154,7 @@ class _Staged(tempfile.TemporaryDirectory):
     def __enter__(self) -> Path:
         folder = Path(super().__enter__())
         for i, file in enumerate(self._files):
-            (folder / f"{i}.onnx").symlink_to(file.resolve())
+            (folder / f"{i}.onnx").symlink_to(file)
         return folder
 
 
