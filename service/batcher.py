@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,12 +129,7 @@ class Batcher:
             batch = self._pick()
             self._running = bool(batch)
         if batch:
-            try:
-                said = self._run(batch)
-            except Exception as error:  # the streams that asked are told; the others go on
-                _fail(batch, error)
-            else:
-                _answer(batch, said)
+            self._judge(batch)()
         with self._changed:
             self._running = False
             if self._queue:  # steps that had to wait for those before them
@@ -148,12 +144,7 @@ class Batcher:
             return
         self._loop.call_soon_threadsafe(_settle, warm, None)
         while batch := self._next():
-            try:
-                said = self._run(batch)
-            except Exception as error:  # the streams that asked are told; the others go on
-                self._loop.call_soon_threadsafe(_fail, batch, error)
-            else:
-                self._loop.call_soon_threadsafe(_answer, batch, said)
+            self._loop.call_soon_threadsafe(self._judge(batch))
             self._running = False
 
     def _next(self) -> list[_Row]:
@@ -195,6 +186,14 @@ class Batcher:
             error = Late(f"{self.engine.manifest.name} did not come to it within {self._deadline_s:g} s")
             self._loop.call_soon_threadsafe(_fail, late, error)
         return batch
+
+    def _judge(self, batch: Sequence[_Row]) -> Callable[[], None]:
+        """Run a batch; what tells those who asked, to be called on the event loop."""
+        try:
+            said = self._run(batch)
+        except Exception as error:  # the streams that asked are told; the others go on
+            return partial(_fail, batch, error)
+        return partial(_answer, batch, said)
 
     def _run(self, batch: Sequence[_Row]) -> NDArray[np.float32]:
         """(B, labels)."""
