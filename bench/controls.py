@@ -125,7 +125,7 @@ def tables(found: Answers) -> str:
     parts = [
         f"{len(windows):,} windows of {len(np.unique(windows.person))} recorders; in brackets 95% bootstrap intervals, "
         "recorders drawn with replacement. Of a label each recorder who shows it counts as much.",
-        markdown(tuple(FIGURES), [[_cell(figures, name) for name in FIGURES.values()]]),
+        markdown(tuple(FIGURES), [[sweep.cell(figures, name) for name in FIGURES.values()]]),
         markdown(
             ("label", "recall", "recorders", "windows", "worst recorders", "most often said instead"), _labels(found)
         ),
@@ -134,13 +134,6 @@ def tables(found: Answers) -> str:
         ),
     ]
     return "\n\n".join(parts)
-
-
-def _cell(figures: dict[str, float], name: str) -> str:
-    if name not in figures:
-        return ""
-    low, high = figures.get(f"{name}_low"), figures.get(f"{name}_high")
-    return f"{figures[name]:.3f}" + ("" if low is None or high is None else f" ({low:.3f} to {high:.3f})")
 
 
 def _labels(found: Answers) -> list[list[str]]:

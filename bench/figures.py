@@ -12,6 +12,7 @@ from bench.material import FPS, Material, Question, none_of, truth_of
 from bench.realtime import Replayed, Said
 from landmarks import Hand, LandmarkSequence, Manifest, frames_behind
 from training import metrics, online_metrics
+from training.motion import sides
 from training.online_metrics import Recording
 from training.tasks import Signing
 
@@ -88,8 +89,7 @@ def of_hand(said: Mapping[Hand | None, Said], sequence: LandmarkSequence) -> Sai
     """Of what was said of either hand, that of the one which is seen more; of the body, all."""
     if None in said:
         return said[None]
-    joints = sequence.layout.joints
-    left, right = ([joint.startswith(f"{side}_hand_") for joint in joints] for side in ("left", "right"))
+    left, right = sides(sequence.layout)
     return said["left" if sequence.seen[:, left].sum() > sequence.seen[:, right].sum() else "right"]
 
 

@@ -8,12 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from landmarks import LandmarkSequence
-from training.motion import shoulder_width
+from training.motion import shoulder_width, sides
 
 Change = Callable[[LandmarkSequence, float, np.random.Generator], LandmarkSequence]
 """(sequence in square units, how much, random) -> the same people, seen otherwise."""
-
-_HANDS = ("left_hand_", "right_hand_")
 
 
 @dataclass(frozen=True)
@@ -33,8 +31,7 @@ def rate(sequence: LandmarkSequence, fps: float, random: np.random.Generator) ->
 def lose_hands(sequence: LandmarkSequence, share: float, random: np.random.Generator) -> LandmarkSequence:
     """Each hand is not found in a share of the frames, drawn one by one."""
     xyz = sequence.xyz.copy()
-    for side in _HANDS:
-        hand = np.array([joint.startswith(side) for joint in sequence.layout.joints])
+    for hand in sides(sequence.layout):
         xyz[np.ix_(random.random(len(xyz)) < share, hand)] = np.nan
     return _with(sequence, xyz)
 

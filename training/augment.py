@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks import Layout
-from training.motion import shoulder_width
+from training.motion import shoulder_width, sides
 
 Points = NDArray[np.float32]
 Random = np.random.Generator
@@ -169,17 +169,10 @@ def _hung(xyz: Points, layout: Layout) -> NDArray[np.float32]:
 def _hooks(layout: Layout) -> NDArray[np.intp]:
     """(V,) the wrist of the pose that each joint of a hand hangs on; V for every other joint."""
     hooks = np.full(len(layout), len(layout))
-    for side, hand in zip(("left", "right"), _sides(layout), strict=True):
+    for side, hand in zip(("left", "right"), sides(layout), strict=True):
         if f"{side}_wrist" in layout:
             hooks[hand] = layout.indices(f"{side}_wrist")[0]
     return hooks
-
-
-@functools.cache
-def _sides(layout: Layout) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """(V,) the joints of the left hand, and those of the right one."""
-    left, right = (np.array([j.startswith(side) for j in layout.joints]) for side in ("left_hand_", "right_hand_"))
-    return left, right
 
 
 def _nearer(xyz: Points, growth: NDArray[np.float64]) -> Points:
@@ -212,7 +205,7 @@ def track(xyz: Points, layout: Layout, augment: Augment, random: Random) -> Poin
     """Through a worse tracker: jitter, hands, frames and pose that are lost, late first and missing last frames."""
     jitter = augment.noise * random.random() * _size(xyz, layout)
     xyz = (xyz + jitter * random.standard_normal(xyz.shape)).astype(np.float32)
-    left, right = _sides(layout)
+    left, right = sides(layout)
     if random.random() < augment.lose_hand:
         _lose(xyz, left if random.random() < 0.5 else right, random)
     if random.random() < augment.lose_pose:

@@ -5,6 +5,7 @@ All take xyz (T, V, 3) in square units with NaN where unseen, of a layout with s
 
 from __future__ import annotations
 
+import functools
 import warnings
 
 import numpy as np
@@ -18,6 +19,13 @@ Points = NDArray[np.float32]
 def hand_joints(layout: Layout) -> NDArray[np.bool_]:
     """(V,) the joints of either hand's own landmarks."""
     return np.array([joint.startswith(("left_hand_", "right_hand_")) for joint in layout.joints])
+
+
+@functools.cache
+def sides(layout: Layout) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(V,) the joints of the left hand, and those of the right one."""
+    left, right = (np.array([j.startswith(side) for j in layout.joints]) for side in ("left_hand_", "right_hand_"))
+    return left, right
 
 
 def hands_seen(xyz: Points, layout: Layout) -> NDArray[np.bool_]:
@@ -43,8 +51,7 @@ def joint_speeds(xyz: Points, layout: Layout, fps: float) -> NDArray[np.float32]
 def hand_speed(xyz: Points, layout: Layout, fps: float) -> float:
     """Mean speed of the joints of the faster hand over time, in shoulder widths per second; 0 without hands."""
     speeds = joint_speeds(xyz, layout, fps)
-    sides = [[j.startswith(side) for j in layout.joints] for side in ("left_hand_", "right_hand_")]
-    return max(_mean(speeds[:, side]) for side in sides)
+    return max(_mean(speeds[:, side]) for side in sides(layout))
 
 
 def moving_speed(xyz: Points, layout: Layout, fps: float, around: int) -> NDArray[np.float64]:
@@ -52,15 +59,15 @@ def moving_speed(xyz: Points, layout: Layout, fps: float, around: int) -> NDArra
     shoulder widths per second; frames that do not see a hand twice in a row count as still."""
     speeds = joint_speeds(xyz, layout, fps)  # (T-1, V)
     found = []
-    for side in ("left_hand_", "right_hand_"):
-        mine = speeds[:, [joint.startswith(side) for joint in layout.joints]]
+    for side in sides(layout):
+        mine = speeds[:, side]
         known = np.isfinite(mine)
         moved = np.where(known, mine, 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-        found.append(_sum_around(np.concatenate([[0.0], moved]), around))
-    return np.maximum(*found) / _sum_around(np.ones(len(xyz)), around)
+        found.append(sum_around(np.concatenate([[0.0], moved]), around))
+    return np.maximum(*found) / sum_around(np.ones(len(xyz)), around)
 
 
-def _sum_around(values: NDArray[np.float64], around: int) -> NDArray[np.float64]:
+def sum_around(values: NDArray[np.float64], around: int) -> NDArray[np.float64]:
     """(T,) of each value the sum with `around` others on either side, as far as there are."""
     return np.convolve(values, np.ones(2 * around + 1))[around : around + len(values)]
 

@@ -249,12 +249,13 @@ def table(outcomes: Sequence[Outcome], figures: Sequence[str] = ()) -> str:
             told = one.error.replace("|", "\\|").replace("\n", " ")
             lines.append(f"| {one.name} | failed: {told}" + " |" * (len(shown) + 2))
             continue
-        cells = [_cell(one.figures, name) for name in shown]
+        cells = [cell(one.figures, name) for name in shown]
         lines.append("| " + " | ".join([one.name, *cells, f"{one.parameters:,}", f"{one.seconds:.0f}"]) + " |")
     return "\n".join(lines) + "\n"
 
 
-def _cell(figures: dict[str, float], name: str) -> str:
+def cell(figures: dict[str, float], name: str) -> str:
+    """A figure with its interval, as far as there are these."""
     if name not in figures:
         return ""
     low, high = figures.get(f"{name}_low"), figures.get(f"{name}_high")

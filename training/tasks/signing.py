@@ -134,11 +134,11 @@ class Sampler:
     def stretches(self) -> Stretches:
         """The same takes, as stretches."""
         task, config = self._task, self._task.config
-        signs, idle = defaultdict[int, dict[str, list[Take]]](dict), defaultdict[int, list[tuple[Take, bool]]](list)
+        signs, idle = defaultdict[int, dict[str, list[Take]]](dict), defaultdict[int, dict[bool, list[Take]]](dict)
         for (person, label), takes in self._signs.items():
             signs[person][label] = takes
         for (person, visible), takes in self._idle.items():
-            idle[person] += [(take, visible) for take in takes]
+            idle[person][visible] = takes
         return Stretches(
             config.stretch,
             task.layout,

@@ -7,7 +7,6 @@ still up after a sign, and rests there, is what a live stream is full of and no 
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,8 +15,8 @@ from numpy.typing import NDArray
 
 from landmarks import Layout
 from training.augment import Augment, retime, track, view
-from training.idle import Maker, Mix
-from training.motion import hands_seen, moving_speed
+from training.idle import Mix
+from training.motion import hands_seen, moving_speed, sum_around
 from training.tasks.frames import UNLABELLED, bridge
 from training.tasks.task import Drawn, Take
 
@@ -67,7 +66,7 @@ class StretchConfig:
 class Stretches:
     """An endless source of stretches, persons drawn evenly, augmented in raw coordinates.
 
-    signs: person -> label -> takes. idle: person -> takes, and those in which a hand is in view most of the time.
+    signs: person -> label -> takes. idle: person -> whether a hand is in view most of the time -> takes.
     least_speed: of a hand, from which on a frame of a sign counts as signing; slower ones count nowhere. behind: frames
     from the one that is spoken of to the one that brings the answer.
     """
@@ -79,26 +78,23 @@ class Stretches:
         fps: float,
         augment: Augment,
         signs: Mapping[int, Mapping[str, Sequence[Take]]],
-        idle: Mapping[int, Sequence[tuple[Take, bool]]],
+        idle: Mapping[int, Mapping[bool, Sequence[Take]]],
         mix: Mix,
         least_speed: float,
         behind: int = 0,
     ) -> None:
         self._config, self._layout, self._fps, self._augment = config, layout, fps, augment
-        self._signs, self._mix, self._least_speed, self._behind = signs, mix, least_speed, behind
-        self._idle: dict[int, dict[bool, list[Take]]] = defaultdict(lambda: {True: [], False: []})
-        for person, takes in idle.items():
-            for take, visible in takes:
-                self._idle[person][visible].append(take)
+        self._signs, self._idle, self._mix = signs, idle, mix
+        self._least_speed, self._behind = least_speed, behind
         self._persons = sorted({*signs, *idle})
 
     def draw(self, random: np.random.Generator) -> Drawn:
-        """One stretch (S, V, 3), the positions of its labels (S,), and who is seen."""
+        """One stretch (S, V, 3) and the positions of its labels (S,)."""
         config = self._config
         person = self._persons[random.integers(len(self._persons))]
         idle_only = person not in self._signs or random.random() < config.idle_only
         signs = not idle_only and random.random() < 0.5
-        points, truth, signer = *self._piece(person, signs, None, random), self._signer(person)
+        points, truth = self._piece(person, signs, None, random)
         skipped = int(random.integers(len(truth)))
         while len(truth) < skipped + config.frames:
             signs = not idle_only and (not signs or random.random() < config.next_sign)
@@ -111,11 +107,7 @@ class Stretches:
         told = np.full(config.frames, UNLABELLED)
         spoken_of = max(config.frames - self._behind, 0)
         told[self._behind :] = self._where_seen(points, truth[skipped : skipped + config.frames])[:spoken_of]
-        return Drawn(points, told, signer)
-
-    def _signer(self, person: int) -> int:
-        takes = next(iter(self._signs[person].values())) if person in self._signs else self._idle[person][True]
-        return takes[0].signer if takes else -1
+        return Drawn(points, told)
 
     def _piece(self, person: int, signs: bool, before: Points | None, random: np.random.Generator) -> Line:
         """A sign, or some idleness; `before` are the frames that it follows."""
@@ -131,13 +123,13 @@ class Stretches:
         if real and (person not in self._signs or random.random() < self._config.real):
             # Idle takes without a hand in view are easy and many: those with hands are drawn four times in five.
             visible = bool(random.random() < 0.8)
-            takes = real[visible] or real[not visible]
+            takes = real.get(visible) or real[not visible]
             return retime(takes[random.integers(len(takes))].points, self._augment, random)
-        make: Maker = self._mix.draw(random)
+        make = self._mix.draw(random)
         length = int(random.integers(self._config.idle_low, self._config.idle_high + 1))
-        onward = before is not None and random.random() < self._config.onward
-        source = before if onward and before is not None else self._sign(person, random).points
-        return make(source, length, self._layout, random)
+        if before is None or random.random() >= self._config.onward:
+            before = self._sign(person, random).points
+        return make(before, length, self._layout, random)
 
     def _sign(self, person: int, random: np.random.Generator) -> Take:
         labels = sorted(self._signs[person])
@@ -147,6 +139,4 @@ class Stretches:
     def _where_seen(self, points: Points, truth: Truth) -> Truth:
         """Nobody signs whose hands are out of view for a while; one that is lost for a moment goes on."""
         seen = hands_seen(points, self._layout)
-        reach = self._config.out_of_view
-        near = np.convolve(seen, np.ones(2 * reach + 1))[reach : reach + len(seen)] > 0
-        return np.where(near, truth, IDLE)
+        return np.where(sum_around(seen.astype(float), self._config.out_of_view) > 0, truth, IDLE)
