@@ -22,6 +22,9 @@ PARTS = {
 """Where each part's joints stand in HOLISTIC_75."""
 
 
+_SINGLE = np.dtype(np.float32)
+_NOTHING = np.full((len(HOLISTIC_75), 3), np.nan, np.float32)
+
 MAX_FRAMES = 100_000
 """Most frames that one sequence may hold: near an hour at 30 a second."""
 
@@ -43,22 +46,39 @@ def place(part: str, points: NDArray[np.floating], xyz: NDArray[np.float32], con
     A point with NaN or infinity was not seen; nor was a part that is all zeros, as many recorders write it.
     Raises FormatError where the number of points or channels is not the part's.
     """
+    _write(part, points, xyz, confidence)
     where = PARTS[part]
-    expected = where.stop - where.start
-    if points.ndim < 2 or points.shape[-2] != expected or not 2 <= points.shape[-1] <= 4:
+    _hide(xyz[..., where, :], confidence[..., where])
+
+
+def _write(part: str, points: NDArray[np.floating], xyz: NDArray[np.float32], confidence: NDArray[np.float32]) -> None:
+    """As `place`, but for points with NaN or infinity, which `_hide` hides for all parts at once."""
+    where = PARTS[part]
+    expected, channels = where.stop - where.start, points.shape[-1] if points.ndim > 1 else 0
+    if not 2 <= channels <= 4 or points.shape[-2] != expected:
         raise FormatError(f"{part} needs {expected} points of 2 to 4 numbers, got an array of shape {points.shape}")
-    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, which is: not seen
-        points = points.astype(np.float32)
-    target = np.zeros((*points.shape[:-1], 3), np.float32)
-    channels = min(points.shape[-1], 3)
-    target[..., :channels] = points[..., :channels]
-    x, y, z = np.moveaxis(np.isfinite(target), -1, 0)
-    somewhere = target.reshape(*target.shape[:-2], -1).any(axis=-1)
-    seen = x & y & z & somewhere[..., None]
-    target[~seen] = np.nan
-    sure = np.clip(np.nan_to_num(points[..., 3]), 0, 1) if points.shape[-1] == 4 else 1.0
-    xyz[..., where, :] = target
-    confidence[..., where] = np.where(seen, sure, 0.0)
+    if points.dtype != _SINGLE:
+        with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, which is: not seen
+            points = points.astype(_SINGLE)
+    target, sure = xyz[..., where, :], confidence[..., where]
+    if channels == 2:
+        target[..., :2], target[..., 2] = points, 0.0
+    else:
+        target[...] = points[..., :3]
+    if channels == 4:
+        np.fmin(np.fmax(points[..., 3], 0.0), 1.0, out=sure)  # which make 0 of NaN
+    else:
+        sure[...] = 1.0
+    if not points[..., 0, 0].all():  # only then it can be all zeros
+        target[~target.any(axis=(-2, -1))] = np.nan
+
+
+def _hide(xyz: NDArray[np.float32], confidence: NDArray[np.float32]) -> None:
+    """Points (..., 3) with NaN or infinity become NaN, and of confidence 0."""
+    finite = np.isfinite(xyz)
+    unseen = ~(finite[..., 0] & finite[..., 1] & finite[..., 2])
+    xyz[unseen] = np.nan
+    confidence[unseen] = 0.0
 
 
 def put(
@@ -86,11 +106,12 @@ def put(
 
 def frame(**parts: ArrayLike | None) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """xyz (75, 3) and confidence (75,) of one frame from its parts by name; a part left out or None is unseen."""
-    xyz, confidence = unseen(1)
+    xyz, confidence = _NOTHING.copy(), np.zeros(len(HOLISTIC_75), np.float32)
     for part, points in parts.items():
         if points is not None:
-            place(part, np.asarray(points), xyz[0], confidence[0])
-    return xyz[0], confidence[0]
+            _write(part, np.asarray(points), xyz, confidence)
+    _hide(xyz, confidence)
+    return xyz, confidence
 
 
 def split(xyz: NDArray[np.float32], confidence: NDArray[np.float32]) -> dict[str, NDArray[np.float32] | None]:

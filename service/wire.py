@@ -6,6 +6,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import IntFlag
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -128,22 +129,28 @@ def read_binary(data: bytes) -> LandmarkFrame | PictureFrame:
     seq, flags, reserved, at_s = HEADER.unpack_from(data)
     if reserved or flags & ~_ALL:
         raise InvalidMessage(f"flags {flags} or the reserved field {reserved} hold bits that mean nothing")
-    if flags & Flags.PICTURE:
+    if flags >= Flags.PICTURE:
         if flags != Flags.PICTURE or len(data) == HEADER.size:
             raise InvalidMessage("a picture frame has no other flag, and a picture")
         return PictureFrame(seq, at_s, data[HEADER.size :])
-    kind = np.dtype("<f2" if flags & Flags.FLOAT16 else "<f4")
-    shapes = [(part, shape) for flag, part, shape in _PARTS if flags & flag]
-    expected = HEADER.size + kind.itemsize * sum(points * values for _, (points, values) in shapes)
+    kind, expected, shapes = _payload(flags)
     if len(data) != expected:
         raise InvalidMessage(f"flags {flags} ask for {expected} bytes, got {len(data)}")
-    parts: dict[str, NDArray[np.float32]] = {}
-    at = HEADER.size
-    for part, (points, values) in shapes:
-        parts[part] = np.frombuffer(data, kind, points * values, at).astype(np.float32).reshape(points, values)
-        at += kind.itemsize * points * values
-    xyz, confidence = holistic.frame(**parts)
+    values = np.frombuffer(data, kind, offset=HEADER.size).astype(np.float32, copy=False)
+    xyz, confidence = holistic.frame(**{part: values[where].reshape(shape) for part, where, shape in shapes})
     return LandmarkFrame(seq, at_s, xyz, confidence)
+
+
+@lru_cache
+def _payload(flags: int) -> tuple[np.dtype[np.floating], int, list[tuple[str, slice, tuple[int, int]]]]:
+    """Type of the values after the header, bytes of the whole frame, and each part with its place and its shape."""
+    kind = np.dtype("<f2" if flags & Flags.FLOAT16 else "<f4")
+    parts, count = [], 0
+    for flag, part, (points, values) in _PARTS:
+        if flags & flag:
+            parts.append((part, slice(count, count + points * values), (points, values)))
+            count += points * values
+    return kind, HEADER.size + count * kind.itemsize, parts
 
 
 def write(message: dict[str, Any]) -> str:
