@@ -1,0 +1,120 @@
+"""What a session is opened with, and what may be changed under way: validated, documented, frozen."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from landmarks.manifest import Decoding
+from landmarks.sequence import WEBCAM_ASPECT
+from service.errors import InvalidMessage
+
+
+class Given(BaseModel):
+    """Strict: an unknown key or a value of another type is a problem, and never guessed at."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+
+Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Aspect = Annotated[float, Field(ge=0.1, le=10)]
+
+
+class LabelDecoding(Given):
+    """How one label's probabilities become events; what is left out stays as its model's."""
+
+    start_above: Probability | None = None
+    """An event starts when the label's probability reaches this."""
+    stop_below: Probability | None = None
+    """It goes on until the probability falls under this."""
+    min_duration_s: Seconds | None = None
+    """Shorter events are not told."""
+    min_gap_s: Seconds | None = None
+    """Two events of the label closer than this are one."""
+    pad_s: Seconds | None = None
+    """Events are widened by this at both ends."""
+    refractory_s: Seconds | None = None
+    """After an event of the label no new one begins for so long."""
+    max_duration_s: Seconds | None = None
+    """A longer event is ended, and a new one begins."""
+
+
+class DecodingChange(LabelDecoding):
+    """What a session changes of a model's decoding; what is left out stays as the model's file says."""
+
+    smoothing_s: Seconds | None = None
+    """Time constant of the exponential mean over probabilities; 0 is none."""
+    labels: dict[str, LabelDecoding] | None = None
+    """Changes for single labels."""
+
+    def on(self, decoding: Decoding) -> Decoding:
+        """A model's decoding with these changes. Raises InvalidMessage for thresholds that contradict each other."""
+        changes = self.model_dump(exclude_none=True)
+        known = {field.name for field in fields(Decoding)}
+        try:
+            return Decoding(**asdict(decoding) | {key: value for key, value in changes.items() if key in known})
+        except ValueError as error:
+            raise InvalidMessage(f"decoding: {error}") from error
+
+
+class Changes(Given):
+    """What may be changed under way; what is left out stays."""
+
+    aspect: Aspect | None = None
+    """Width / height of the picture that the landmarks come from; a picture frame sets it itself."""
+    scores: bool | None = None
+    """Send what was said of every window or step."""
+    interim: bool | None = None
+    """Send `update` while an event is open."""
+    landmarks: bool | None = None
+    """Send back what was found in each picture."""
+    decoding: dict[str, DecodingChange] | None = None
+    """Changes of models' thresholds and times, by the model's name; of a model named here, all of them."""
+
+
+class Configuration(Given):
+    """What a session is opened with."""
+
+    models: tuple[str, ...] | None = None
+    """Which models answer; without it those of the service's settings."""
+    layout: str = "holistic_75"
+    """Which joints the frames hold, by the layout's name; `holistic_75` is MediaPipe's pose and hands, sent in parts."""
+    aspect: Aspect = WEBCAM_ASPECT
+    """Width / height of the picture that the landmarks come from; a picture frame sets it itself."""
+    fps: Annotated[float, Field(gt=0, le=1000)] | None = None
+    """Frames come evenly, so many a second: a frame's time is seq / fps. Without it each frame says its own."""
+    encoding: Literal["any", "json", "float32", "float16", "picture"] = "any"
+    """What the frames are; one of another kind is then a problem."""
+    scores: bool = False
+    """Send what was said of every window or step."""
+    interim: bool = True
+    """Send `update` while an event is open."""
+    landmarks: bool = False
+    """Send back what was found in each picture."""
+    decoding: dict[str, DecodingChange] = Field(default_factory=dict)
+    """Changes of models' thresholds and times, by the model's name."""
+    overflow: Literal["auto", "block", "drop_oldest"] = "auto"
+    """Where frames come faster than they are answered: the sender waits, or the oldest frame that waits is dropped and
+    told. `auto` drops pictures and lets landmarks wait."""
+    max_gap_s: Annotated[float, Field(gt=0, le=10)] | None = None
+    """Longest gap between frames that is interpolated; after a longer one windows and states begin afresh."""
+    people: Literal["largest", "all"] = "largest"
+    """Who is judged where a frame holds several bodies."""
+    resumable: bool = False
+    """Keep the session for a while where the line is lost, and acknowledge frames, so that it can be resumed."""
+    ack_every: Annotated[int, Field(ge=0, le=10_000)] | None = None
+    """Acknowledge every so many frames, 0 none; without it 10 where the session is resumable, else none."""
+
+    def changed(self, changes: Changes) -> Configuration:
+        """With those changes that are given."""
+        given = {name: value for name in Changes.model_fields if (value := getattr(changes, name)) is not None}
+        if changes.decoding is not None:
+            given["decoding"] = self.decoding | changes.decoding
+        return self.model_copy(update=given)
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return self.model_dump(mode="json", include=set(Configuration.model_fields))
