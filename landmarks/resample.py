@@ -27,6 +27,16 @@ class Run:
     fresh: bool
 
 
+def check_times(at_s: Sequence[float], after_s: float) -> None:
+    """Raises TimeError where times are not finite or do not grow, from `after_s` on."""
+    for now_s in at_s:
+        if not math.isfinite(now_s):
+            raise TimeError(f"at_s must be a finite number of seconds, got {now_s}")
+        if now_s <= after_s:
+            raise TimeError(f"at_s must grow from frame to frame: {now_s:.6g} came after {after_s:.6g}")
+        after_s = now_s
+
+
 class Resampler:
     """Push frames as they come, one or many at a time, get frames `1 / fps` apart.
 
@@ -52,7 +62,7 @@ class Resampler:
 
         Raises TimeError where time is not finite or does not move forward; the stream then stands as before.
         """
-        self._check(at_s)
+        check_times(at_s, self._last_s)
         runs: list[Run] = []
         for first, end in self._unbroken(at_s):
             before = None if at_s[first] - self._last_s > self.max_gap_s else self._last
@@ -67,15 +77,6 @@ class Resampler:
                 runs.append(Run(grid, _at(grid, np.array(times), frames), fresh=before is None))
             self._last, self._last_s = values[end - 1 : end].copy(), at_s[end - 1]
         return runs
-
-    def _check(self, at_s: Sequence[float]) -> None:
-        before_s = self._last_s
-        for now_s in at_s:
-            if not math.isfinite(now_s):
-                raise TimeError(f"at_s must be a finite number of seconds, got {now_s}")
-            if now_s <= before_s:
-                raise TimeError(f"at_s must grow from frame to frame: {now_s:.6g} came after {before_s:.6g}")
-            before_s = now_s
 
     def _unbroken(self, at_s: Sequence[float]) -> Iterator[tuple[int, int]]:
         """(first, end) of each stretch of frames without a gap."""
