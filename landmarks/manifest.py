@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -15,8 +16,8 @@ from landmarks.errors import ManifestError
 from landmarks.hands import on_hands
 from landmarks.window import frames_behind
 
-FORMAT_VERSION = 2
-"""What is written. Version 1, which is read too, knew windows alone."""
+FORMAT_VERSION = 3
+"""What is written. Read too: version 1, which knew windows alone, and 2, whose decoding had no `pad_s` and after."""
 METADATA_KEY = "signstream.manifest"
 """The ONNX metadata key under which a manifest travels, as JSON."""
 
@@ -29,9 +30,17 @@ class Decoding:
 
     start_above: an event starts when its label's probability reaches this.
     stop_below: it goes on until the probability falls under this (hysteresis).
-    min_duration_s: shorter events are not reported.
+    min_duration_s: shorter events are not reported; what they are widened by does not count.
     min_gap_s: two events of one label closer than this are one.
     smoothing_s: time constant of the exponential mean over probabilities; 0 is none.
+    pad_s: an event is reported to start so much earlier and to end so much later, but not before the stream began or
+        the event before it ended, nor after the next one began. Its end waits until so much is judged, so that two
+        events of one label that are closer than this are one as well.
+    refractory_s: after a reported event no new one of its label begins for so long.
+    max_duration_s: an event is ended once it has lasted so long, and where it goes on a new one begins; None is never.
+    labels: label -> what is otherwise for it: of the fields above any but smoothing_s, as one mean is taken over all.
+
+    Raises ValueError for what cannot be, with the numbers.
     """
 
     start_above: float = 0.5
@@ -39,13 +48,50 @@ class Decoding:
     min_duration_s: float = 0.2
     min_gap_s: float = 0.2
     smoothing_s: float = 0.0
+    pad_s: float = 0.0
+    refractory_s: float = 0.0
+    max_duration_s: float | None = None
+    labels: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.stop_below <= self.start_above <= 1:
             raise ValueError(f"need 0 <= stop_below <= start_above <= 1, got {self.stop_below}, {self.start_above}")
-        times = (self.min_duration_s, self.min_gap_s, self.smoothing_s)
-        if not all(math.isfinite(t) and t >= 0 for t in times):
-            raise ValueError(f"min_duration_s, min_gap_s and smoothing_s are seconds >= 0, got {times}")
+        times = {name: getattr(self, name) for name in _TIMES}
+        if not all(math.isfinite(t) and t >= 0 for t in times.values()):
+            raise ValueError(f"{', '.join(_TIMES)} are seconds >= 0, got {tuple(times.values())}")
+        least = self.min_duration_s + 2 * self.pad_s
+        if self.max_duration_s is not None and not (
+            self.max_duration_s > 0 and least <= self.max_duration_s < math.inf
+        ):
+            raise ValueError(
+                f"max_duration_s is None, or more than 0 and at least min_duration_s + 2 pad_s = {least:g}, "
+                f"got {self.max_duration_s}"
+            )
+        if not isinstance(self.labels, Mapping):
+            raise ValueError(f"labels is a mapping of labels to changes, got {self.labels!r}")
+        # A copy of its own, which nobody else can change.
+        object.__setattr__(self, "labels", {label: dict(changes) for label, changes in self.labels.items()})
+        for label in self.labels:
+            self._of(label)
+
+    def of(self, labels: Sequence[str]) -> tuple[Decoding, ...]:
+        """What is in force for each of these labels. Raises ValueError where `labels` names another."""
+        if stray := sorted(set(self.labels) - set(labels)):
+            raise ValueError(f"decoding of unknown labels {', '.join(stray)}; choose from {', '.join(labels)}")
+        return tuple(self._of(label) for label in labels)
+
+    def _of(self, label: str) -> Decoding:
+        changes: dict[str, Any] = dict(self.labels.get(label, {}))
+        if unknown := sorted(set(changes) - (_FIELDS - {"smoothing_s", "labels"})):
+            raise ValueError(f"of label {label!r} there is no {', '.join(unknown)} to set")
+        try:
+            return dataclasses.replace(self, **changes, labels={})
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"of label {label!r}: {error}") from error
+
+
+_TIMES = ("min_duration_s", "min_gap_s", "smoothing_s", "pad_s", "refractory_s")
+_FIELDS = frozenset(each.name for each in dataclasses.fields(Decoding))
 
 
 @dataclass(frozen=True)
@@ -124,6 +170,7 @@ class Manifest:
                 "need 1 <= stride_frames <= window_frames, 0 < fps <= 1000 and 0 <= centre <= 1, "
                 f"got {self.stride_frames}, {self.window_frames}, {self.fps}, {self.centre}"
             )
+        self.decoding.of(self.events)
         if self.rest_after_s != 0:
             self._check_rest()
 
@@ -142,6 +189,11 @@ class Manifest:
             )
 
     @property
+    def events(self) -> tuple[str, ...]:
+        """The labels that are not the background, in order."""
+        return tuple(label for label in self.labels if label != self.background)
+
+    @property
     def at_rest(self) -> NDArray[np.float32]:
         """(labels,) what a model says while it rests: the background, for certain."""
         return np.array([label == self.background for label in self.labels], np.float32)
@@ -158,8 +210,8 @@ class Manifest:
         return frame if self.form == "stream" else (self.window_frames, *frame)
 
     def to_json(self) -> str:
-        """As it stands in the ONNX metadata."""
-        return json.dumps(dataclasses.asdict(self), indent=1)
+        """As it stands in the ONNX metadata: in the format of this release, whichever it was read from."""
+        return json.dumps(dataclasses.asdict(self) | {"format_version": FORMAT_VERSION}, indent=1)
 
     @classmethod
     def from_json(cls, text: str) -> Manifest:
