@@ -92,6 +92,24 @@ class UnsupportedMedia(SignstreamError):
     status, code, title = 415, "unsupported-media", "The content is of no kind that is read here"
 
 
+class SessionMoved(SignstreamError):
+    """Another instance has taken the session, or it is over: who ran it runs it no more."""
+
+    status, code, title = 409, "session-moved", "The session goes on elsewhere, or is over"
+
+
+class StoreUnavailable(SignstreamError):
+    """The store of sessions does not answer; a session goes on without it."""
+
+    status, code, title = 503, "store-unavailable", "The store of sessions does not answer"
+
+
+class BadSnapshot(SignstreamError):
+    """A snapshot that cannot be written or read."""
+
+    code, title = "bad-snapshot", "A session's snapshot cannot be written or read"
+
+
 class ModelError(SignstreamError):
     """A model file that cannot be served."""
 

@@ -44,6 +44,15 @@ class Metrics:
         self.rested = Counter(
             "signstream_rested_windows", "Windows and steps answered without a run", ["model"], registry=registry
         )
+        self.outlet_told = Counter(
+            "signstream_outlet_told", "Events that arrived by webhook or MQTT", ["outlet"], registry=registry
+        )
+        self.outlet_dropped = Counter(
+            "signstream_outlet_dropped", "Events that did not, and never will", ["outlet", "reason"], registry=registry
+        )
+        self.store_failures = Counter(
+            "signstream_store_failures", "Calls that the store of sessions did not answer", ["call"], registry=registry
+        )
 
     def ran(self, model: str, windows: int, seconds: float) -> None:
         """Note one run of a network."""

@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import base64
+import binascii
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, model_validator
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _PREFIX = "SIGNSTREAM_"
 _ROOT = Path(__file__).resolve().parent.parent
 
 
+def _address(*schemes: str) -> Callable[[SecretStr], SecretStr]:
+    def check(given: SecretStr) -> SecretStr:
+        url = urlsplit(given.get_secret_value())
+        if url.scheme not in schemes or not (url.hostname or url.scheme == "unix"):
+            raise ValueError(f"an address begins with {' or '.join(f'{scheme}://' for scheme in schemes)} and a host")
+        _ = url.port  # raises ValueError for one that is no number
+        return given
+
+    return check
+
+
+# Addresses may hold passwords, so they are secrets: never shown, never logged. An empty one is none.
+_None = BeforeValidator(lambda given: given or None)
+WebhookUrl = Annotated[Annotated[SecretStr, AfterValidator(_address("https", "http"))] | None, _None]
+MqttUrl = Annotated[Annotated[SecretStr, AfterValidator(_address("mqtt", "mqtts"))] | None, _None]
+RedisUrl = Annotated[Annotated[SecretStr, AfterValidator(_address("redis", "rediss", "unix"))] | None, _None]
+
+
 class Settings(BaseSettings):
     """Frozen; an impossible value is refused at start, an unknown keyword too."""
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True
+    )
 
     host: str = Field(default="127.0.0.1", validation_alias=AliasChoices("host", "HOST"))
     """Address to listen on: HOST, without the prefix."""
@@ -80,11 +103,58 @@ class Settings(BaseSettings):
     max_gap_s: float = Field(default=0.5, gt=0)
     """Longest gap between frames that is interpolated; after a longer one a stream's window starts afresh."""
 
+    outlet_backlog: int = Field(default=1000, ge=1)
+    """Most events that wait for the webhook's receiver or for the MQTT broker; then the oldest is dropped, counted."""
+    webhook_url: WebhookUrl = None
+    """Where events are posted to; none by default."""
+    webhook_secret: Annotated[SecretStr | None, _None] = None
+    """What they are signed with: `whsec_` and 24 to 64 random bytes in base64; several, by spaces, all sign."""
+    webhook_updates: bool = False
+    """Post `update` events too, not only `start` and `end`."""
+    webhook_retries: int = Field(default=8, ge=0, le=100)
+    """How often an event is posted again, with waits of at most 1, 2, 4 ... 60 s, half of that on average."""
+    webhook_timeout_s: float = Field(default=15.0, gt=0, le=300)
+    """How long the receiver may take to answer."""
+    mqtt_url: MqttUrl = None
+    """Broker that events are published to, `mqtt[s]://[user:password@]host[:port]`; none by default."""
+    mqtt_topic: str = "signstream/{session}/{model}"
+    """Topic of an event; {session} and {model} are filled in."""
+    mqtt_status_topic: str = "signstream/status"
+    """Topic where the broker keeps whether the service is `online` or `offline`; one for each instance."""
+    mqtt_updates: bool = False
+    """Publish `update` events too, not only `start` and `end`."""
+    redis_url: RedisUrl = Field(
+        default=None, validation_alias=AliasChoices("redis_url", "REDIS_URL", "SIGNSTREAM_REDIS_URL")
+    )
+    """Where sessions are kept so that another instance can go on with them, `redis[s]://[user:password@]host[:port]/[db]`
+    or `unix://`; none by default: REDIS_URL, the prefix is optional."""
+    redis_timeout_s: float = Field(default=1.0, gt=0, le=60)
+    """How long a call to Redis may take."""
+
     @model_validator(mode="after")
     def _agree(self) -> Settings:
         if self.require_cuda and self.device == "cpu":
             raise ValueError("require_cuda is set, but device is cpu")
+        keys = self.webhook_keys
+        if self.webhook_url is not None and not keys:
+            raise ValueError("webhook_url takes a webhook_secret: `whsec_` and what `openssl rand -base64 32` prints")
+        for topic in (self.mqtt_topic, self.mqtt_status_topic):
+            filled = topic.replace("{session}", "").replace("{model}", "")
+            if not topic or set(filled) & set("{}+#\0"):
+                raise ValueError(f"a topic holds no wildcards, and only {{session}} and {{model}} in braces: {topic!r}")
         return self
+
+    @property
+    def webhook_keys(self) -> list[bytes]:
+        """What is signed with (Standard Webhooks 1.0.0, signature scheme). Raises ValueError for what is no secret."""
+        given = "" if self.webhook_secret is None else self.webhook_secret.get_secret_value()
+        try:
+            keys = [base64.b64decode(secret.removeprefix("whsec_"), validate=True) for secret in given.split()]
+        except binascii.Error as error:
+            raise ValueError(f"webhook_secret is not in base64: {error}") from None
+        if wrong := [len(key) for key in keys if not 24 <= len(key) <= 64]:
+            raise ValueError(f"webhook_secret takes 24 to 64 bytes, got {wrong[0]}")
+        return keys
 
     @property
     def cuda_asked_by(self) -> str | None:
