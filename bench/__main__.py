@@ -21,6 +21,7 @@ from bench import (
     resting,
     roofline,
     scorecard,
+    steady,
     training,
 )
 
@@ -40,6 +41,7 @@ BENCHES = {
     "resting": resting,
     "roofline": roofline,
     "scorecard": scorecard,
+    "steady": steady,
     "training": training,
 }
 

@@ -36,6 +36,16 @@ def lose_hands(sequence: LandmarkSequence, share: float, random: np.random.Gener
     return _with(sequence, xyz)
 
 
+def flicker(sequence: LandmarkSequence, seconds: float, random: np.random.Generator) -> LandmarkSequence:
+    """Each hand is not found for so long at a time, four times so long apart on average."""
+    xyz, at_s = sequence.xyz.copy(), sequence.at_s
+    for hand in sides(sequence.layout):
+        starts_s = at_s[0] + np.cumsum(seconds * (1 + random.exponential(4, 1 + int(sequence.duration_s / seconds))))
+        since_s = (at_s[:, None] - starts_s + seconds).clip(0)  # below 0: not yet
+        xyz[np.ix_(((since_s > 0) & (since_s <= seconds)).any(axis=1), hand)] = np.nan
+    return _with(sequence, xyz)
+
+
 def shake(sequence: LandmarkSequence, widths: float, random: np.random.Generator) -> LandmarkSequence:
     """Every joint of every frame lies off by so much (one standard deviation), in shoulder widths."""
     size = widths * shoulder_width(sequence.xyz, sequence.layout)
@@ -64,6 +74,7 @@ _MIDDLE = np.array([0.5, 0.5, 0.0])
 PERTURBATIONS: Mapping[str, Perturbation] = {
     "frame rate": Perturbation((8, 10, 12, 24, 30, 60), "frames/s", rate),
     "hands lost": Perturbation((0.1, 0.25, 0.5), "of frames", lose_hands),
+    "hands flicker": Perturbation((0.1, 0.2, 0.4), "s at a time", flicker),
     "noise": Perturbation((0.01, 0.02, 0.05), "shoulder widths", shake),
     "mirrored": Perturbation((1,), "", mirror),
     "size": Perturbation((0.33, 0.5, 2), "times", scale),

@@ -102,7 +102,7 @@ def _command(options: argparse.Namespace) -> str:
 
 def scorecard(options: argparse.Namespace) -> tuple[str, bool]:
     """Markdown, and whether a target is missed."""
-    subjects = _subjects(options)
+    subjects = find_subjects(options)
     _tell("finding the landmarks of the clips")
     seen = material.videos(options.clips or Path(options.folder) / CLIPS, 5 if options.quick else 1)
     subjects = [replace(one, asked={**one.asked, CLIPS: seen}) for one in subjects]
@@ -162,7 +162,7 @@ def _manifest(path: Path) -> Manifest:
     return OnnxEngine(path, Runtime(streams=1)).manifest
 
 
-def _subjects(options: argparse.Namespace) -> list[Subject]:
+def find_subjects(options: argparse.Namespace) -> list[Subject]:
     """The models that have a recipe, which says whom they were not trained on."""
     others = {path: _manifest(path) for path in options.beside}
     found = []

@@ -318,7 +318,7 @@ def _curves(heard: Heard, quick: bool) -> str:
         random, cells = np.random.default_rng(0), []
         sequences = [take.sequence if one is None else one.change(take.sequence, value, random) for take in takes]
         for engine in engines.values():
-            said = [_offline(engine, sequence) for sequence in sequences]
+            said = [replay_offline(engine, sequence) for sequence in sequences]
             asked = figures.moments(takes, said, subject.task, subject.manifest)
             cells.append(told(figures.quality(asked, subject.task, 0.5, heard.draws)[figure]))
         rows.append((name, amount, *cells))
@@ -330,7 +330,8 @@ def _curves(heard: Heard, quick: bool) -> str:
     )
 
 
-def _offline(engine: OnnxEngine, sequence: LandmarkSequence) -> Said:
+def replay_offline(engine: OnnxEngine, sequence: LandmarkSequence) -> Said:
+    """What a model says along a whole sequence; of a model of one hand, of the one that is seen more."""
     scored, _ = replay_whole(Session([engine], sequence.aspect), sequence)
     by_hand = defaultdict(list)
     for one in scored:

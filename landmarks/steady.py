@@ -60,7 +60,12 @@ class Steady:
         self._torso = Torso(layout)
         self._hands = [_Held(joints, anchor) for joints, anchor in _hands(layout)] if how.hold_s else []
         self._filter = OneEuro(how.cutoff_hz, how.beta) if how.cutoff_hz else None
-        self._size, self._last_s = LowPass(), -math.inf
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the stream: time may begin anew."""
+        self._last_s = -math.inf
+        self._begin()
 
     def push(self, at_s: Sequence[float], xyz: Frames, aspect: float) -> Frames:
         """N frames (N, V, 3) at `at_s` (N,) seconds, steadied: new ones, those given stay as they are.
@@ -109,8 +114,9 @@ class Steady:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on as the one of the same settings and layout that gave this snapshot would, to the bit."""
-        self._begin()
-        self._last_s = -math.inf if state["last_s"] is None else state["last_s"]
+        self.reset()
+        if state["last_s"] is not None:
+            self._last_s = state["last_s"]
         if state["size"] is not None:
             self._size.last = np.array(state["size"], np.float64)
         if self._filter is not None:
@@ -136,11 +142,14 @@ class _Held:
             if wrist is not None:
                 hand[:, :2] -= wrist  # depth stays: a hand's is counted from its own wrist
             self.points, self._anchored, self._seen_s = hand, wrist is not None, now_s
-        elif self.points is not None and now_s - self._seen_s <= hold_s + _EARLY:
-            if self._anchored == (wrist is not None):
-                frame[self._joints] = self.points
-                if wrist is not None:
-                    frame[self._joints, :2] += wrist
+        elif (
+            self.points is not None
+            and now_s - self._seen_s <= hold_s + _EARLY
+            and self._anchored == (wrist is not None)
+        ):
+            frame[self._joints] = self.points
+            if wrist is not None:
+                frame[self._joints, :2] += wrist
 
     def snapshot(self) -> list[Any] | None:
         """Plain numbers."""

@@ -118,6 +118,15 @@ def test_a_long_gap_begins_afresh():
     np.testing.assert_array_equal(held, xyz)
 
 
+def test_after_a_reset_nothing_is_left_of_what_was_before():
+    xyz, steady = standing(4), Steady(HOWS[2])
+    steady.push([7.0, 7.1], xyz[:2], ASPECT)
+    steady.reset()
+    np.testing.assert_array_equal(
+        steady.push([0.0, 0.1], xyz[2:], ASPECT), Steady(HOWS[2]).push([0.0, 0.1], xyz[2:], ASPECT)
+    )
+
+
 def test_hands_of_other_layouts_are_held_too():
     joints = HOLISTIC_75.indices(*SIGN_27.joints)
     xyz = standing(2)

@@ -1,0 +1,186 @@
+"""Whether models do better on steadied landmarks: none, One-Euro, and hands held, on clean streams and worse ones."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from bench import figures, material, scorecard
+from bench.figures import Figures, Interval, Moments
+from bench.material import Material
+from bench.perturb import PERTURBATIONS
+from bench.replay import predicted
+from bench.sections import MAIN, QUALITY, Subject, replay_offline
+from bench.studies import CONFIGS
+from bench.table import check_place, markdown, write
+from landmarks import LandmarkSequence
+from landmarks.steady import Steady, Steadying
+from service.engine import OnnxEngine, Runtime
+from service.session import Session, replay
+from service.settings import Settings
+from training import metrics
+from training.online_metrics import Event, Recording
+from training.tasks import Signing
+
+PLACE = "steady"
+ARMS = {
+    "none": Steadying(),
+    "3 Hz, 3": Steadying(cutoff_hz=3.0, beta=3.0),
+    "1.5 Hz, 1": Steadying(cutoff_hz=1.5, beta=1.0),
+    "0.7 Hz, 0.3": Steadying(cutoff_hz=0.7, beta=0.3),
+    "held 0.1 s": Steadying(hold_s=0.1),
+    "held 0.2 s": Steadying(hold_s=0.2),
+    "held 0.3 s": Steadying(hold_s=0.3),
+}
+CONDITIONS = (("", 0.0), ("hands lost", 0.25), ("hands flicker", 0.2), ("noise", 0.02), ("noise", 0.05))
+"""Of bench.perturb, and how much; first as recorded."""
+NAMES = ("signing", "signing-stream", "signs", "signs-stream", "hand-shapes")
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What a model said of takes, and its events in streams."""
+
+    moments: Moments
+    events: Figures
+    false_per_hour: Interval
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Which models, on how much."""
+    parser.add_argument("--models", type=Path, default=Settings().models_dir, help="folder; default: the shipped ones")
+    parser.add_argument("--only", nargs="+", default=list(NAMES), metavar="NAME", help="default: %(default)s")
+    parser.add_argument("--recipes", type=Path, default=CONFIGS, help="NAME.toml of each; default: training/configs")
+    parser.add_argument("--folder", default="../shared/data", help="of the data; default: %(default)s")
+    parser.add_argument("--seconds", type=float, default=150, help="of streams of each kind; default: %(default)s")
+    parser.add_argument("--draws", type=int, default=100, help="for intervals; default: %(default)s")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="put the tables into their marked place in a file")
+    parser.set_defaults(beside=[], quick=False)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the tables; 2 for what cannot be asked."""
+    try:
+        if options.write:
+            check_place(options.write, PLACE)
+        subjects = scorecard.find_subjects(options)
+    except (ValueError, FileNotFoundError) as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 2
+    text = "\n\n".join([_about(), *(_section(one, options) for one in subjects)])
+    print(text)
+    if options.write:
+        write(options.write, PLACE, "python -m bench steady", text)
+    return 0
+
+
+def steadied(sequence: LandmarkSequence, how: Steadying) -> LandmarkSequence:
+    """As a live stream of these frames would be."""
+    if not how:
+        return sequence
+    xyz = Steady(how, sequence.layout).push(sequence.at_s.tolist(), sequence.xyz, sequence.aspect)
+    return replace(sequence, xyz=xyz, confidence=np.where(np.isfinite(xyz[..., 0]), sequence.confidence, 0))
+
+
+def _section(subject: Subject, options: argparse.Namespace) -> str:
+    """A model's table: of the persons of whom it knows nothing, then of those who may choose a setting."""
+    sides = {"test": subject.takes, "validation": material.counted(subject.split.validation, subject.task)}
+    parts = [f"### {subject.name}"]
+    for side, takes in sides.items():
+        print(f"{subject.name}, {side} persons", file=sys.stderr, flush=True)
+        asked = {
+            "alone": material.alone(material.within(takes, options.seconds)),
+            "joined": material.joined(takes, subject.task, options.seconds),
+            "background": material.background(takes, subject.task, options.seconds),
+        }
+        persons = ", ".join(map(str, sorted({one.person for one in asked["alone"]})))
+        parts += [f"Persons {persons} ({side}):", _table(replace(subject, asked=asked), options.draws)]
+    return "\n\n".join(parts)
+
+
+def _table(subject: Subject, draws: int) -> str:
+    engine = OnnxEngine(subject.files[subject.name], Runtime(streams=2))
+    column = next(name for name, key in QUALITY[subject.manifest.task].items() if key == MAIN[subject.manifest.task])
+    rows = []
+    for name, amount in CONDITIONS:
+        seen = {
+            kind: [_changed(one, name, amount, seed) for seed, one in enumerate(streams)]
+            for kind, streams in subject.asked.items()
+        }
+        told = {arm: _told(subject, engine, seen, how) for arm, how in ARMS.items()}
+        condition = f"{name} {amount:g}" if name else "as recorded"
+        rows.append((condition, column, *(_main(one, told["none"], subject, draws) for one in told.values())))
+        rows.append(("", "event F1", *(f"{one.events['f1'][0]:.3f}" for one in told.values())))
+        rows.append(("", "false events an hour", *(f"{one.false_per_hour[0]:.0f}" for one in told.values())))
+    return markdown(("", "", *ARMS), rows)
+
+
+def _changed(one: Material, name: str, amount: float, seed: int) -> Material:
+    if not name:
+        return one
+    return replace(one, sequence=PERTURBATIONS[name].change(one.sequence, amount, np.random.default_rng(seed)))
+
+
+def _told(subject: Subject, engine: OnnxEngine, seen: dict[str, list[Material]], how: Steadying) -> Told:
+    """Asked of the moments that saw a hand before anything was changed."""
+    said = [replay_offline(engine, steadied(one.sequence, how)) for one in seen["alone"]]
+    found = figures.moments(subject.asked["alone"], said, subject.task, subject.manifest)
+    recordings = {
+        kind: [
+            _recording(engine, steadied(one.sequence, how), before.events(subject.task))
+            for one, before in zip(seen[kind], subject.asked[kind], strict=True)
+        ]
+        for kind in ("joined", "background")
+    }
+    idle = recordings["background"]
+    count, seconds = sum(len(one.predicted) for one in idle), sum(one.duration_s for one in idle)
+    return Told(found, figures.events(recordings["joined"], draws=1), figures.per_hour(count, max(seconds, 1e-9)))
+
+
+def _recording(engine: OnnxEngine, sequence: LandmarkSequence, true: tuple[Event, ...]) -> Recording:
+    _, told = replay(Session([engine], sequence.aspect, layout=sequence.layout), sequence)
+    return Recording(predicted(told), true, sequence.duration_s)
+
+
+def _main(told: Told, none: Told, subject: Subject, draws: int) -> str:
+    """The figure that the model is told by, with a sign where the difference from none is sure."""
+    value = _figure(told.moments, subject)
+    if told is none:
+        return f"{value:.3f}"
+
+    def gain(at: np.ndarray) -> dict[str, float]:
+        return {"gain": _figure(told.moments[at], subject) - _figure(none.moments[at], subject)}
+
+    low, high = metrics.intervals(gain, told.moments.groups, draws)["gain"]
+    return f"{value:.3f}{' +' if low > 0 else ' -' if high < 0 else ''}"
+
+
+def _figure(found: Moments, subject: Subject) -> float:
+    if isinstance(subject.task, Signing):
+        signs = found.truth != figures.none_of(subject.task)
+        return metrics.average_precision(found.probabilities[:, subject.task.labels.index("signing")], signs)
+    return float((found.probabilities.argmax(axis=1) == found.truth).mean())
+
+
+def _about() -> str:
+    steady = {arm: _microseconds(how) for arm, how in ARMS.items() if how}
+    costs = ", ".join(f"{arm}: {cost:.0f}" for arm, cost in steady.items())
+    return (
+        "A number in Hz is `cutoff_hz`, the one after it `beta`. `+` and `-`: better or worse than none, with the 95% "
+        "interval of the difference on that side of 0 (bootstrap over persons, or takes where there are few). Asked at "
+        "the moments that saw a hand as recorded; events in streams of rest and signs by turns, false ones where "
+        f"nothing is to be told. Microseconds of processor time a frame: {costs}."
+    )
+
+
+def _microseconds(how: Steadying, frames: int = 2000) -> float:
+    xyz, steady = np.random.default_rng(0).random((1, 75, 3), np.float32), Steady(how)
+    began = time.thread_time()
+    for i in range(frames):
+        steady.push([i / 30], xyz, 4 / 3)
+    return 1e6 * (time.thread_time() - began) / frames
