@@ -77,7 +77,7 @@ class Mqtt:
                     await client.publish(self._status, "online", qos=1, retain=True)
                     await self._tell_all(client)
                     await client.publish(self._status, "offline", qos=1, retain=True)
-            except aiomqtt.MqttError as error:
+            except Exception as error:  # of the broker, of its certificate: whatever it is, it may pass
                 failures, self._online = failures + 1, False
                 if failures == 1:
                     logger.warning("mqtt: %s is away: %s; trying on", self._url.hostname, error)
@@ -113,9 +113,8 @@ class Mqtt:
                 if self._stopping and not sent:
                     return
                 await changed.wait()
-                for task in [task for task in sent if task.done() and task.exception() is None]:
+                for task in [task for task in sent if _arrived(task)]:
                     del sent[task]
-                    self._backlog.delivered()
                 for task in [line, *sent]:
                     if task.done():
                         task.result()
@@ -123,14 +122,26 @@ class Mqtt:
             for task in [line, *sent]:
                 task.cancel()
             await asyncio.gather(line, *sent, return_exceptions=True)
-            self._backlog.put_back(sent.values())
+            self._backlog.put_back(told for task, told in sent.items() if not _arrived(task))
 
     async def _publish(self, client: aiomqtt.Client, told: Told) -> None:
-        """Until the broker acknowledges it."""
+        """Until the broker acknowledges it. Raises MqttError."""
         topic = self._topic
-        for name, value in (("{session}", told.session), ("{model}", str(told.event["model"]))):
-            topic = topic.replace(name, _NOT_IN_A_LEVEL.sub("_", value))
-        await client.publish(topic, orjson.dumps({"session": told.session, **told.event}), qos=1)
+        try:
+            for name, value in (("{session}", told.session), ("{model}", told.event["model"])):
+                topic = topic.replace(name, _NOT_IN_A_LEVEL.sub("_", value))
+            await client.publish(topic, orjson.dumps({"session": told.session, **told.event}), qos=1)
+        except aiomqtt.MqttError:
+            raise
+        except Exception:
+            logger.exception("mqtt: an event could not be told")
+            self._backlog.lose("failed")
+        else:
+            self._backlog.delivered()
+
+
+def _arrived(sent: asyncio.Task[None]) -> bool:
+    return sent.done() and not sent.cancelled() and sent.exception() is None
 
 
 async def _hold(client: aiomqtt.Client) -> None:

@@ -112,10 +112,10 @@ class Backlog:
         if self._clock() - self._said_at >= LOG_EVERY_S:
             self._say()
 
-    def close(self, reason: str) -> None:
-        """What waits is lost, and what comes too."""
+    def close(self, reason: str, taken: int = 0) -> None:
+        """What waits is lost, what comes too, and so many that were taken."""
         self._closed = reason
-        self.lose(reason, len(self._waiting))
+        self.lose(reason, taken + len(self._waiting))
         self._waiting.clear()
         if self._unsaid:
             self._say()

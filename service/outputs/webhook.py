@@ -89,12 +89,11 @@ class Webhook:
         self._stopping = True
         self._backlog.changed.set()
         await asyncio.wait([self._running], timeout=limit_s)
-        unfinished = [self._running, *self._busy.values()]
-        self._backlog.lose("stopped", len(self._busy))
+        unfinished = [*self._busy.values(), self._running]
         for task in unfinished:
             task.cancel()
         await asyncio.gather(*unfinished, return_exceptions=True)
-        self._backlog.close("stopped")
+        self._backlog.close("stopped", len(unfinished) - 1)
         await self._client.aclose()
 
     async def _run(self) -> None:
