@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,12 +20,19 @@ def serving(models: Path | None = None) -> Iterator[str]:
 
     models: folder of the files that it serves, instead of the shipped ones.
     """
+    with started({"SIGNSTREAM_MODELS_DIR": str(models.resolve())} if models else {}) as (url, _):
+        yield url
+
+
+@contextmanager
+def started(settings: Mapping[str, str]) -> Iterator[tuple[str, int]]:
+    """As `serving`, with settings of the environment; URL and process id."""
     with (
         tempfile.TemporaryFile("w+") as log,
         subprocess.Popen(
             [sys.executable, "-m", "service", "--host", "127.0.0.1", "--port", "0"],
             cwd=ROOT,
-            env=os.environ | ({"SIGNSTREAM_MODELS_DIR": str(models.resolve())} if models else {}),
+            env={**os.environ, **settings},
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
@@ -37,6 +44,6 @@ def serving(models: Path | None = None) -> Iterator[str]:
             if said is None:
                 log.seek(0)
                 raise RuntimeError(f"the service did not start:\n{log.read()}")
-            yield said.removeprefix(_READY).strip()
+            yield said.removeprefix(_READY).strip(), process.pid
         finally:
             process.terminate()
