@@ -70,7 +70,7 @@ def unpack(packed: bytes) -> dict[str, Any]:
         snapshot = _restored(tree, rest)
         if end != len(packed) or next(rest, None) is not None or not isinstance(snapshot, dict):
             raise ValueError(f"its head tells of {end} bytes and {len(arrays)} arrays, it has {len(packed)} bytes")
-    except (ArithmeticError, LookupError, MemoryError, RecursionError, StopIteration, TypeError, ValueError) as error:
+    except (ArithmeticError, RecursionError, StopIteration, TypeError, ValueError, struct.error) as error:
         raise BadSnapshot(f"a damaged snapshot: {error}") from error
     return snapshot
 
@@ -110,6 +110,8 @@ def _restored(plain: Any, arrays: Iterator[NDArray[Any]]) -> Any:
             return next(arrays)
         if isinstance(told, str):
             return _FLOAT.unpack(bytes.fromhex(told))[0]
+        if not isinstance(told, dict):
+            raise ValueError(f"{told!r} stands for nothing")
         plain = told
     return {key: _restored(one, arrays) for key, one in plain.items()}
 
