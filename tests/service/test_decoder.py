@@ -187,7 +187,7 @@ def test_events_carry_hand_and_person_in_themselves_and_in_their_ids():
     whose = {
         (hand, person): Decoder("a", LABELS, "none", SHARP, hand, person)
         for hand in ("left", None)
-        for person in (2, None)
+        for person in (2, 1)
     }
     events = {key: push(decoder, [hello(0.9)])[0] for key, decoder in whose.items()}
     assert all((event.hand, event.person) == key for key, event in events.items())
