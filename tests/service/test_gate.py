@@ -186,9 +186,11 @@ def test_live_in_parts_and_as_a_file_the_events_are_the_same(rows, ruling, ruled
 
 @settings(max_examples=40, deadline=None)
 @given(streams(0.03, 0.04, 0.08), views(), views(), st.sampled_from([NOT_WHILE, ONLY_WHILE]))
-def test_where_no_frame_completes_two_predictions_the_messages_themselves_keep_the_rule(rows, ruling, ruled, gate):
+def test_where_models_answer_the_same_frames_one_by_one_the_messages_themselves_keep_the_rule(
+    rows, ruling, ruled, gate
+):
     signing, waving, steps = zip(*rows, strict=True)
-    session = Session(engines(ruling, ruled), 1.0, gates=[gate])
+    session = Session(engines(ruling | {"fps": FPS}, ruled | {"fps": FPS}), 1.0, gates=[gate])
     opened = False
     for at_s, xyz in clip_of(signing, waving, np.cumsum(steps)):
         for told in session.push(Frame(float(at_s), xyz)):
