@@ -14,7 +14,7 @@ from bench.live import frames_of
 from bench.table import check_place, markdown, write
 from landmarks import ManifestError
 from landmarks.sequence import WEBCAM_ASPECT
-from service import wire
+from service import answers, wire
 from service.engine import OnnxEngine, Runtime
 from service.session import Frame, Session
 from service.settings import Settings
@@ -72,17 +72,17 @@ def _milliseconds(
             engine.manifest = replace(engine.manifest, rest_after_s=rest_after_s)
         except ManifestError:  # it looks at no hands, or speaks of moments too far behind
             engine.manifest = replace(engine.manifest, rest_after_s=0.0)
-    session = Session(engines, WEBCAM_ASPECT)
+    session, reader = Session(engines, WEBCAM_ASPECT), wire.Reader()
     before_s = 2 * options.after + 1
     began = 0.0
     for at_s, data in frames_of(round((before_s + options.seconds) * FPS), FPS, hands):
         if at_s < before_s:
             began = time.thread_time()
-        frame = wire.read_binary(data)
+        (frame,) = reader.read(data)
         assert isinstance(frame, wire.LandmarkFrame)
-        for scored in session.judge(session.take(Frame(frame.at_s, frame.xyz))):
+        for scored in session.judge(session.take(Frame(frame.at_s, frame.bodies))):
             for event in session.settle(scored):
-                wire.write(wire.event(event))
+                answers.write(answers.event(event, 1))
     took = time.thread_time() - began
     session.close()
     return 1e3 * took / options.seconds

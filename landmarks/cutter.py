@@ -20,8 +20,8 @@ from landmarks.window import Window, frames_behind
 class Cut:
     """A window of a stream, or what is new in it to a model that carries a state from frame to frame.
 
-    model: who shall judge it. hand: whose joints these are; None for the whole body, or a hand of which nobody knows
-    the side. start_s, end_s: its oldest and newest frame that the stream has, so that windows at the stream's ends are
+    model: who shall judge it. person: whose joints these are, of the stream's people. hand: which of their hands'; None
+    for the whole body, or a hand of which nobody knows the side. start_s, end_s: its oldest and newest frame that the stream has, so that windows at the stream's ends are
     shorter. at_s: the moment it speaks of. landmarks: in units of the picture's height, NaN where unseen or where there
     is no frame: the window (T, V, 3); or the frames (N, V, 3) that a model of the form `stream` steps before it
     answers, N is 1 unless fresh. fresh: a state is 0 before these: the stream began or jumped, or the model has rested.
@@ -37,6 +37,7 @@ class Cut:
     fresh: bool
     jumped: bool
     rests: bool
+    person: int = 1
 
 
 _EARLY = 1e-6
@@ -53,12 +54,21 @@ class Cutter:
     had there been no rest, and a model that steps begins with those from its moment on.
 
     manifest: the model's. layout: of the frames that are pushed. max_gap_s: longest gap that is interpolated; after
-    a longer one the windows begin afresh. hand: of a body, where the model is of one hand. Raises UnknownJoint where
-    the layout cannot give a joint of the model.
+    a longer one the windows begin afresh. hand: of a body, where the model is of one hand. person: which of the stream's
+    people. Raises UnknownJoint where the layout cannot give a joint of the model.
     """
 
-    def __init__(self, manifest: Manifest, layout: Layout, max_gap_s: float = 0.5, hand: Hand | None = None) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        layout: Layout,
+        max_gap_s: float = 0.5,
+        hand: Hand | None = None,
+        person: int = 1,
+    ) -> None:
         self.hand: Hand | None = hand
+        self.person = person
+        self.name = manifest.name
         self._manifest = manifest
         self._joints = JointMap(layout, manifest.joints, hand)
         self._resampler = Resampler(manifest.fps, max_gap_s)
@@ -117,6 +127,7 @@ class Cutter:
                     self._fresh and not rests[i],
                     self._jumped,
                     rests[i],
+                    self.person,
                 )
             )
             self._fresh, self._jumped = rests[i], False
@@ -141,9 +152,9 @@ class Cutter:
         return self._manifest.window_frames - 1 - (self._behind if self._fresh else 0)
 
 
-def cutters(manifest: Manifest, layout: Layout, max_gap_s: float = 0.5) -> tuple[Cutter, ...]:
-    """A model's views of one stream: one, or of a model of one hand one for each hand of a body. Raises as Cutter."""
-    return tuple(Cutter(manifest, layout, max_gap_s, hand) for hand in watched(manifest.joints, layout))
+def cutters(manifest: Manifest, layout: Layout, max_gap_s: float = 0.5, person: int = 1) -> tuple[Cutter, ...]:
+    """A model's views of one person: one, or of a model of one hand one for each hand of a body. Raises as Cutter."""
+    return tuple(Cutter(manifest, layout, max_gap_s, hand, person) for hand in watched(manifest.joints, layout))
 
 
 def cut_whole(manifest: Manifest, sequence: LandmarkSequence) -> list[Cut]:

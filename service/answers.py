@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NotRequired, TypeVar
 
 import orjson
 from pydantic import ConfigDict, with_config
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from landmarks import holistic
 from landmarks.layout import Hand
@@ -258,6 +258,7 @@ class Landmarks(TypedDict):
 
 def landmarks(frame: LandmarkFrame, aspect: float) -> dict[str, Any]:
     """What was found in a picture of one body."""
+    assert frame.confidence is not None, "of a picture"
     parts = holistic.split(frame.bodies[0], frame.confidence)
     return {"type": "landmarks", "seq": frame.seq, "at_s": frame.at_s, "aspect": aspect, **parts}
 
@@ -407,6 +408,57 @@ def summary(frames: int, dropped_frames: int, problems: int, events: Mapping[str
         "dropped": dropped_frames,
         "problems": problems,
         "events": dict(events),
+    }
+
+
+@_documented
+class Opened(TypedDict):
+    """A session that a socket may open."""
+
+    session: str
+    """Its id."""
+    token: str
+    """Opens it: once, and soon."""
+    socket: str
+    """Where: the socket's address, with the token."""
+    expires_in_s: float
+    """How long the token is good."""
+    configuration: Configuration
+    """As asked for."""
+    watch: str
+    """Where others may look on, as Server-Sent Events, once it is open."""
+
+
+@_documented
+class Status(TypedDict):
+    """How a session is doing."""
+
+    session: str
+    state: Literal["live", "parked"]
+    """`parked`: its line was lost, and it waits to be resumed."""
+    configuration: Configuration
+    seq: int | None
+    """The last frame that was taken."""
+    waiting: int
+    """How many messages were heard and not looked at yet."""
+    frames: int
+    dropped: int
+    problems: int
+    events: dict[str, int]
+    """How many began, by model."""
+
+
+def status(
+    session: str, configuration: Configuration, parked: bool, seq: int | None, waiting: int, so_far: Mapping[str, Any]
+) -> dict[str, Any]:
+    """so_far: its summary up to now."""
+    return {
+        **{key: value for key, value in so_far.items() if key != "type"},
+        "session": session,
+        "state": "parked" if parked else "live",
+        "configuration": configuration.plain(),
+        "seq": seq,
+        "waiting": waiting,
     }
 
 

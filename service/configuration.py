@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from landmarks.manifest import Decoding
+from landmarks.manifest import Decoding, Manifest
 from landmarks.sequence import WEBCAM_ASPECT
 from service.errors import InvalidMessage
 
@@ -50,14 +51,18 @@ class DecodingChange(LabelDecoding):
     labels: dict[str, LabelDecoding] | None = None
     """Changes for single labels."""
 
-    def on(self, decoding: Decoding) -> Decoding:
-        """A model's decoding with these changes. Raises InvalidMessage for thresholds that contradict each other."""
+    def on(self, manifest: Manifest) -> Decoding:
+        """A model's decoding with these changes. Raises InvalidMessage where they contradict it or each other."""
         changes = self.model_dump(exclude_none=True)
-        known = {field.name for field in fields(Decoding)}
+        labels = dict(manifest.decoding.labels)
+        for label, change in changes.get("labels", {}).items():
+            labels[label] = {**labels.get(label, {}), **change}
         try:
-            return Decoding(**asdict(decoding) | {key: value for key, value in changes.items() if key in known})
+            changed = replace(manifest.decoding, **changes | {"labels": labels})
+            changed.of(manifest.events)
         except ValueError as error:
-            raise InvalidMessage(f"decoding: {error}") from error
+            raise InvalidMessage(f"decoding of {manifest.name}: {error}") from error
+        return changed
 
 
 class Changes(Given):
@@ -78,10 +83,10 @@ class Changes(Given):
 class Configuration(Given):
     """What a session is opened with."""
 
-    models: tuple[str, ...] | None = None
+    models: Annotated[tuple[str, ...], Field(strict=False)] | None = None
     """Which models answer; without it those of the service's settings."""
     layout: str = "holistic_75"
-    """Which joints the frames hold, by the layout's name; `holistic_75` is MediaPipe's pose and hands, sent in parts."""
+    """Which joints the frames hold, by the layout's name; `holistic_75` is MediaPipe's, sent in parts."""
     aspect: Aspect = WEBCAM_ASPECT
     """Width / height of the picture that the landmarks come from; a picture frame sets it itself."""
     fps: Annotated[float, Field(gt=0, le=1000)] | None = None
@@ -114,6 +119,13 @@ class Configuration(Given):
         if changes.decoding is not None:
             given["decoding"] = self.decoding | changes.decoding
         return self.model_copy(update=given)
+
+    def decodings(self, manifests: Iterable[Manifest]) -> dict[str, Decoding]:
+        """What is in force for each of the models that answer. Raises InvalidMessage."""
+        of = {manifest.name: manifest for manifest in manifests}
+        if stray := sorted(set(self.decoding) - set(of)):
+            raise InvalidMessage(f"decoding of {', '.join(stray)}, which does not answer here: {', '.join(of)}")
+        return {name: self.decoding.get(name, DecodingChange()).on(manifest) for name, manifest in of.items()}
 
     def plain(self) -> dict[str, Any]:
         """As JSON has it."""

@@ -23,7 +23,7 @@ class Event:
     id: the same from start to end, of no other event of the session. confidence: the highest probability so far.
     start_s, end_s: when it happens; end_s is None until it ended. decided_at_s: stream time of the last frame that
     this was decided from. hand: whose it is; None of the whole body, or of a hand of which nobody knows the side.
-    person: of the session's people; None where nobody told them apart.
+    person: of the session's people, 1 where frames hold one body.
     """
 
     model: str
@@ -35,7 +35,7 @@ class Event:
     end_s: float | None
     decided_at_s: float
     hand: Hand | None = None
-    person: int | None = None
+    person: int = 1
 
 
 class Decoder:
@@ -56,12 +56,12 @@ class Decoder:
         background: str,
         decoding: Decoding,
         hand: Hand | None = None,
-        person: int | None = None,
+        person: int = 1,
     ) -> None:
         self._model = model
         self._hand: Hand | None = hand
         self._person = person
-        self._suffix = ("" if person is None else f"-p{person}") + (f"-{hand}" if hand else "")
+        self._suffix = ("" if person == 1 else f"-p{person}") + (f"-{hand}" if hand else "")
         self._labels = tuple(labels)
         self._background = self._labels.index(background) if background in self._labels else None
         self._told = 0
@@ -85,12 +85,14 @@ class Decoder:
     def push(self, at_s: float, probabilities: Sequence[float], decided_at_s: float) -> list[Event]:
         """One prediction: what it says of `at_s`, known at `decided_at_s`. Returns the events that follow.
 
-        probabilities: of all labels. at_s grows from one prediction to the next.
+        probabilities: of all labels. at_s grows from one prediction to the next; after an interrupt it may begin anew.
         """
         smooth = self._smoothed(at_s, probabilities)
-        self._last_s, self._decided_s = at_s, decided_at_s
         if self._earliest_s is None:
             self._earliest_s = at_s
+            if at_s < self._last_s:
+                self._rests_until_s.clear()
+        self._last_s, self._decided_s = at_s, decided_at_s
         current = self._open
         if current is None:
             if max(smooth) < self._least:

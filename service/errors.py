@@ -62,6 +62,30 @@ class Busy(SignstreamError):
     status, code, title = 503, "busy", "The service has no room for more"
 
 
+class Draining(SignstreamError):
+    """The service is about to stop and takes nothing new."""
+
+    status, code, title = 503, "draining", "The service is about to stop"
+
+
+class Unauthorised(SignstreamError):
+    """No key of the service came with the request."""
+
+    status, code, title = 401, "unauthorised", "A key is needed"
+
+
+class UnknownToken(SignstreamError):
+    """A token that opens no session, or not any more."""
+
+    status, code, title = 401, "unknown-token", "The token is not valid"
+
+
+class UnknownSession(SignstreamError):
+    """No session of that name lives here."""
+
+    status, code, title = 404, "unknown-session", "There is no such session"
+
+
 class Late(SignstreamError):
     """A window or a step has waited too long to be of use."""
 

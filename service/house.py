@@ -16,6 +16,9 @@ from service.batcher import Batcher
 from service.engine import CUDA, TENSORRT, Engine, cuda_devices, load_engines
 from service.errors import Busy, ModelError, NotReady, UnknownModel
 from service.metrics import Metrics
+from service.outputs import outlets
+from service.outputs.outlet import Outlet
+from service.sessions import Sessions
 from service.settings import Settings
 
 logger = logging.getLogger("signstream")
@@ -29,7 +32,8 @@ class House:
     def __init__(self, settings: Settings, engines: Sequence[Engine] | None = None) -> None:
         self.settings = settings
         self.metrics = Metrics()
-        self.streams = 0
+        self.sessions = Sessions(self)
+        self.outlets: list[Outlet] = outlets(settings, self.metrics)
         self._given = engines
         self._batchers: dict[str, Batcher] = {}
         self._idle: asyncio.LifoQueue[Extractor] = asyncio.LifoQueue()
@@ -44,7 +48,8 @@ class House:
         self._warming = asyncio.create_task(self._warm())
         self._warming.add_done_callback(lambda done: done.cancelled() or self.on_warmed(done.exception()))
         try:
-            yield
+            async with self._told_outside(), self.sessions.running():
+                yield
         finally:
             self._warming.cancel()
             await asyncio.gather(self._warming, return_exceptions=True)
@@ -54,6 +59,15 @@ class House:
             self._replaying.shutdown()
             while not self._idle.empty():
                 self._idle.get_nowait().close()
+
+    @asynccontextmanager
+    async def _told_outside(self) -> AsyncIterator[None]:
+        for outlet in self.outlets:
+            await outlet.start()
+        try:
+            yield
+        finally:
+            await asyncio.gather(*(outlet.stop(self.settings.drain_s) for outlet in self.outlets))
 
     async def _warm(self) -> None:
         loop = asyncio.get_running_loop()

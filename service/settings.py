@@ -98,6 +98,26 @@ class Settings(BaseSettings):
     """Most landmark frames of a stream that wait; then its socket is not read on until there is room."""
     max_pending_pictures: int = Field(default=2, ge=1)
     """Most pictures of a stream that wait; then the oldest is dropped, and said so."""
+    max_kept_events: int = Field(default=256, ge=1)
+    """Event messages of a session that are kept for who was cut off, or begins to watch."""
+    api_keys: Annotated[SecretStr | None, _None] = None
+    """Keys that callers must show one of, by commas; none lets everybody in."""
+    token_s: float = Field(default=60.0, gt=0)
+    """How long a socket may be opened with the token of `POST /v1/sessions`."""
+    resume_s: float = Field(default=60.0, gt=0)
+    """How long a resumable session waits for its caller after the line is lost."""
+    idle_s: float = Field(default=0.0, ge=0)
+    """A session from which nothing is heard for so long is ended; 0 is never."""
+    lag_s: float = Field(default=0.5, gt=0)
+    """A caller is told once a frame of theirs has waited so long."""
+    slow_s: float = Field(default=1.0, gt=0)
+    """A caller that lets a message wait so long before it reads on is warned."""
+    slow_close_s: float = Field(default=10.0, gt=0)
+    """One that reads nothing for so long is closed with 1013."""
+    drain_s: float = Field(default=10.0, gt=0)
+    """How long sessions are given to end once the service is told to stop."""
+    retry_after_s: float = Field(default=2.0, ge=0)
+    """When callers are told to come back then."""
     max_problems: int = Field(default=100, ge=1)
     """Bad messages after which a stream is closed with 1008."""
     max_gap_s: float = Field(default=0.5, gt=0)
@@ -155,6 +175,12 @@ class Settings(BaseSettings):
         if wrong := [len(key) for key in keys if not 24 <= len(key) <= 64]:
             raise ValueError(f"webhook_secret takes 24 to 64 bytes, got {wrong[0]}")
         return keys
+
+    @property
+    def keys(self) -> list[str]:
+        """Those that callers may show; none lets everybody in."""
+        given = "" if self.api_keys is None else self.api_keys.get_secret_value()
+        return [key for key in (one.strip() for one in given.split(",")) if key]
 
     @property
     def cuda_asked_by(self) -> str | None:

@@ -1,30 +1,31 @@
-"""Socket messages: bytes and text in, typed messages out, and back. See docs/protocol.md."""
+"""Frames as they come over a socket: bytes or JSON text in, bodies of joints out. See docs/protocol.md."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from enum import IntFlag
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Any, Literal, NotRequired
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, with_config
+from typing_extensions import TypedDict
 
 from landmarks import holistic
 from landmarks.formats.mediapipe_json import read_frame
-from landmarks.layout import HAND_21, POSE_33
-from landmarks.manifest import Manifest
-from landmarks.sequence import WEBCAM_ASPECT
-from service.decoder import Event
-from service.errors import InvalidMessage, Problem
-from service.session import Scored
+from landmarks.layout import HAND_21, HOLISTIC_75, POSE_33, Layout, find_layout
+from service.errors import InvalidMessage
+from service.messages import Control, Resume, Start, read_control
 
 HEADER = struct.Struct("<IHHd")
 """seq, flags, reserved, at_s: 16 bytes."""
+
+MAX_BODIES = 16
+"""Most bodies in one frame."""
 
 
 class Flags(IntFlag):
@@ -35,6 +36,7 @@ class Flags(IntFlag):
     LEFT_HAND = 4
     RIGHT_HAND = 8
     PICTURE = 16
+    JOINTS = 32
 
 
 _PARTS = (
@@ -45,38 +47,17 @@ _PARTS = (
 _ALL = sum(Flags)
 
 
-class Start(BaseModel):
-    """The first message of a stream."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    type: Literal["start"]
-    models: tuple[str, ...] | None = None
-    """Which models answer; None is all."""
-    aspect: Annotated[float, Field(ge=0.1, le=10)] = WEBCAM_ASPECT
-    """Width / height of the picture that the landmarks come from."""
-    scores: bool = False
-    """Send what was said of every window."""
-    landmarks: bool = False
-    """Send back what was found in each picture."""
-
-
-class Stop(BaseModel):
-    """The last message of a stream."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    type: Literal["stop"]
-
-
 @dataclass(frozen=True)
 class LandmarkFrame:
-    """Landmarks of one moment: xyz (75, 3), NaN where unseen, and confidence (75,)."""
+    """Landmarks of one moment: bodies (P, V, 3) of the session's layout, NaN where unseen.
+
+    confidence: (V,) of a picture's one body; None where nobody asks for it.
+    """
 
     seq: int
     at_s: float
-    xyz: NDArray[np.float32]
-    confidence: NDArray[np.float32]
+    bodies: NDArray[np.float32]
+    confidence: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -88,166 +69,156 @@ class PictureFrame:
     data: bytes
 
 
-Message = Start | Stop | LandmarkFrame | PictureFrame
-
-_CONTROLS: TypeAdapter[Start | Stop] = TypeAdapter(Annotated[Start | Stop, Field(discriminator="type")])
-
-
-def read_text(text: str) -> Message:
-    """A text message. Raises InvalidMessage, or FormatError for a frame with bad landmarks."""
-    try:
-        message = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise InvalidMessage(f"not JSON: {error}") from error
-    if not isinstance(message, dict):
-        raise InvalidMessage("a message is an object with a type")
-    if message.get("type") == "frame":
-        return _read_frame(message)
-    try:
-        # As JSON once more: only then does pydantic take a list for a tuple and stay strict in all else.
-        return _CONTROLS.validate_json(text)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        where = ".".join(str(step) for step in first["loc"])
-        raise InvalidMessage(f"{where}: {first['msg']}" if where else first["msg"]) from error
+Points = list[list[float] | dict[str, float]]
+"""[x, y, z], of a pose [x, y, z, visibility], or an object with these names; as shares of the picture."""
 
 
-def _read_frame(message: dict[str, Any]) -> LandmarkFrame:
-    seq, at_s = message.get("seq", 0), message.get("at_s")
-    if isinstance(seq, bool) or not isinstance(seq, int) or not 0 <= seq < 2**32:
-        raise InvalidMessage(f"seq must be a whole number from 0 to 2^32 - 1, got {seq!r}")
-    if isinstance(at_s, bool) or not isinstance(at_s, (int, float)):
-        raise InvalidMessage(f"at_s must be a number of seconds, got {at_s!r}")
-    xyz, confidence = read_frame(message)
-    return LandmarkFrame(seq, float(at_s), xyz, confidence)
+@with_config(ConfigDict(use_attribute_docstrings=True))
+class Body(TypedDict, total=False):
+    """One person's landmarks as MediaPipe gives them; null where unseen."""
+
+    pose: Points | None
+    left_hand: Points | None
+    right_hand: Points | None
 
 
-def read_binary(data: bytes) -> LandmarkFrame | PictureFrame:
-    """A binary message. Raises InvalidMessage where flags and length do not agree."""
-    if len(data) < HEADER.size:
-        raise InvalidMessage(f"a binary frame has a header of {HEADER.size} bytes, got {len(data)}")
-    seq, flags, reserved, at_s = HEADER.unpack_from(data)
-    if reserved or flags & ~_ALL:
-        raise InvalidMessage(f"flags {flags} or the reserved field {reserved} hold bits that mean nothing")
-    if flags >= Flags.PICTURE:
-        if flags != Flags.PICTURE or len(data) == HEADER.size:
-            raise InvalidMessage("a picture frame has no other flag, and a picture")
-        return PictureFrame(seq, at_s, data[HEADER.size :])
-    kind, expected, shapes = _payload(flags)
-    if len(data) != expected:
-        raise InvalidMessage(f"flags {flags} ask for {expected} bytes, got {len(data)}")
-    values = np.frombuffer(data, kind, offset=HEADER.size).astype(np.float32, copy=False)
-    xyz, confidence = holistic.frame(**{part: values[where].reshape(shape) for part, where, shape in shapes})
-    return LandmarkFrame(seq, at_s, xyz, confidence)
+@with_config(ConfigDict(use_attribute_docstrings=True))
+class JsonFrame(Body):
+    """One frame as text: one body, or `people`, or the `joints` of the session's layout."""
+
+    type: Literal["frame"]
+    seq: NotRequired[int]
+    """Its number, from 0 on; of a resumable session it must grow."""
+    at_s: NotRequired[float]
+    """Its time in seconds, which must grow; left out where the session has an `fps`."""
+    people: NotRequired[list[Body]]
+    """Several bodies in view."""
+    joints: NotRequired[list[list[float] | None]]
+    """[x, y, z] of each of the layout's joints, null where unseen."""
+
+
+class Reader:
+    """Reads one session's messages.
+
+    layout: name of the one that frames hold. fps: frames come so often, and their number is their time. encoding: what
+    frames are, `any` takes all. Raises UnknownLayout.
+    """
+
+    def __init__(self, layout: str = HOLISTIC_75.name, fps: float | None = None, encoding: str = "any") -> None:
+        self.layout: Layout = find_layout(layout)
+        self._fps, self._encoding = fps, encoding
+
+    def read(self, raw: bytes | str) -> Sequence[LandmarkFrame | PictureFrame] | Start | Resume | Control:
+        """One message: frames, or what steers. Raises InvalidMessage, FormatError for a frame with bad landmarks."""
+        if isinstance(raw, bytes):
+            return list(self._frames(raw))
+        try:
+            message = orjson.loads(raw)
+        except orjson.JSONDecodeError as error:
+            raise InvalidMessage(f"not JSON: {error}") from error
+        if not isinstance(message, dict):
+            raise InvalidMessage("a message is an object with a type")
+        return [self._json(message)] if message.get("type") == "frame" else read_control(raw)
+
+    def _frames(self, data: bytes) -> Iterator[LandmarkFrame | PictureFrame]:
+        """The records of a binary message; those of one moment are bodies of one frame."""
+        at, seq, at_s = 0, 0, 0.0
+        bodies: list[NDArray[np.float32]] = []
+        while at < len(data) or not at:
+            if len(data) - at < HEADER.size:
+                raise InvalidMessage(f"a binary frame has a header of {HEADER.size} bytes, got {len(data) - at}")
+            moment = seq, at_s
+            seq, flags, reserved, at_s = HEADER.unpack_from(data, at)
+            if reserved or flags & ~_ALL:
+                raise InvalidMessage(f"flags {flags} or the reserved field {reserved} hold bits that mean nothing")
+            if bodies and (seq, at_s) != moment:
+                yield self._frame(*moment, bodies)
+                bodies = []
+            at += HEADER.size
+            if flags & Flags.PICTURE:
+                if flags != Flags.PICTURE or at == len(data):
+                    raise InvalidMessage("a picture frame has no other flag, and a picture")
+                self._expect("picture")
+                yield PictureFrame(seq, self._at_s(seq, at_s), data[at:])
+                return
+            self._expect("float16" if flags & Flags.FLOAT16 else "float32")
+            size, body = self._body(flags, data, at)
+            bodies.append(body)
+            at += size
+        yield self._frame(seq, at_s, bodies)
+
+    def _body(self, flags: int, data: bytes, at: int) -> tuple[int, NDArray[np.float32]]:
+        """One record's payload: its size in bytes, and the body (V, 3) in it."""
+        joints = len(self.layout) if flags & Flags.JOINTS else 0
+        kind, count, shapes = _payload(flags, joints)
+        size = count * kind.itemsize
+        if len(data) < at + size:
+            raise InvalidMessage(
+                f"flags {flags} ask for {size + HEADER.size} bytes, got {len(data) - at + HEADER.size}"
+            )
+        values = np.frombuffer(data, kind, count, at).astype(np.float32, copy=False)
+        if joints:
+            return size, values.reshape(joints, 3)
+        self._expect_parts()
+        return size, holistic.frame(**{part: values[where].reshape(shape) for part, where, shape in shapes})[0]
+
+    def _json(self, message: dict[str, Any]) -> LandmarkFrame:
+        self._expect("json")
+        seq, at_s = message.get("seq", 0), message.get("at_s", 0.0 if self._fps else None)
+        if isinstance(seq, bool) or not isinstance(seq, int) or not 0 <= seq < 2**32:
+            raise InvalidMessage(f"seq must be a whole number from 0 to 2^32 - 1, got {seq!r}")
+        if isinstance(at_s, bool) or not isinstance(at_s, (int, float)):
+            raise InvalidMessage(f"at_s must be a number of seconds, got {at_s!r}")
+        if "joints" in message:
+            bodies = [self._joints(message["joints"])]
+        else:
+            self._expect_parts()
+            people = message.get("people", [message])
+            if not isinstance(people, list) or not people:
+                raise InvalidMessage("people must be a list of bodies")
+            bodies = [read_frame(body)[0] for body in people]
+        return self._frame(seq, float(at_s), bodies)
+
+    def _joints(self, points: Any) -> NDArray[np.float32]:
+        """(V, 3) from a list of points or nulls."""
+        unseen = [np.nan] * 3
+        try:
+            joints = np.array([unseen if point is None else point for point in points], np.float32)
+        except (TypeError, ValueError) as error:
+            raise InvalidMessage(f"joints must be points of 3 numbers, or null: {error}") from error
+        if joints.shape != (len(self.layout), 3):
+            raise InvalidMessage(f"{self.layout.name} has {len(self.layout)} joints of 3 numbers, got {joints.shape}")
+        return joints
+
+    def _frame(self, seq: int, at_s: float, bodies: list[NDArray[np.float32]]) -> LandmarkFrame:
+        if len(bodies) > MAX_BODIES:
+            raise InvalidMessage(f"a frame holds at most {MAX_BODIES} bodies, got {len(bodies)}")
+        return LandmarkFrame(seq, self._at_s(seq, at_s), bodies[0][None] if len(bodies) == 1 else np.stack(bodies))
+
+    def _at_s(self, seq: int, at_s: float) -> float:
+        return at_s if self._fps is None else seq / self._fps
+
+    def _expect(self, encoding: str) -> None:
+        if self._encoding not in ("any", encoding):
+            raise InvalidMessage(f"the session's frames are {self._encoding}, got {encoding}")
+
+    def _expect_parts(self) -> None:
+        if self.layout.name != HOLISTIC_75.name:
+            raise InvalidMessage(f"the session's layout is {self.layout.name}: send its joints, not pose and hands")
 
 
 @lru_cache
-def _payload(flags: int) -> tuple[np.dtype[np.floating], int, list[tuple[str, slice, tuple[int, int]]]]:
-    """Type of the values after the header, bytes of the whole frame, and each part with its place and its shape."""
+def _payload(flags: int, joints: int) -> tuple[np.dtype[np.floating], int, list[tuple[str, slice, tuple[int, int]]]]:
+    """Type and number of the values after a header, and each part with its place and its shape.
+
+    joints: of the layout, where the flags say so, 0 else.
+    """
+    if joints and flags & (Flags.POSE | Flags.LEFT_HAND | Flags.RIGHT_HAND):
+        raise InvalidMessage(f"flags {flags}: joints stand instead of pose and hands")
     kind = np.dtype("<f2" if flags & Flags.FLOAT16 else "<f4")
-    parts, count = [], 0
+    parts, count = [], 3 * joints
     for flag, part, (points, values) in _PARTS:
         if flags & flag:
             parts.append((part, slice(count, count + points * values), (points, values)))
             count += points * values
-    return kind, HEADER.size + count * kind.itemsize, parts
-
-
-def write(message: dict[str, Any]) -> str:
-    """An outgoing message as text."""
-    return orjson.dumps(message, option=orjson.OPT_SERIALIZE_NUMPY).decode()
-
-
-def model(manifest: Manifest) -> dict[str, Any]:
-    """What callers are told of a model."""
-    return {
-        "name": manifest.name,
-        "version": manifest.version,
-        "task": manifest.task,
-        "labels": list(manifest.labels),
-        "background": manifest.background,
-        "layout": manifest.layout,
-        "form": manifest.form,
-        "window_s": manifest.window_s,
-        "stride_s": manifest.stride_frames / manifest.fps,
-        "fps": manifest.fps,
-        "decoding": asdict(manifest.decoding),
-        "rest_after_s": manifest.rest_after_s,
-        "licence": manifest.licence,
-        "sources": list(manifest.sources),
-        "metrics": manifest.metrics,
-    }
-
-
-def ready(start: Start, manifests: Sequence[Manifest]) -> dict[str, Any]:
-    """The answer to `start`: what is in force."""
-    return {
-        "type": "ready",
-        "models": [model(manifest) for manifest in manifests],
-        "aspect": start.aspect,
-        "scores": start.scores,
-        "landmarks": start.landmarks,
-    }
-
-
-def event(told: Event) -> dict[str, Any]:
-    """An event's message."""
-    return (
-        {"type": "event", "model": told.model, "id": told.id, "state": told.state}
-        | segment(told)
-        | {"decided_at_s": _ms(told.decided_at_s)}
-    )
-
-
-def segment(told: Event) -> dict[str, Any]:
-    """What happened when: as a clip's answer and an event share it."""
-    return {
-        "start_s": _ms(told.start_s),
-        "end_s": None if told.end_s is None else _ms(told.end_s),
-        "hand": told.hand,
-        "label": told.label,
-        "confidence": round(told.confidence, 4),
-    }
-
-
-def _ms(at_s: float) -> float:
-    """Seconds, to the tenth of a millisecond: no more is known, and the text stays short."""
-    return round(at_s, 4)
-
-
-def scores(scored: Scored) -> dict[str, Any]:
-    """What was said of one window."""
-    return {"type": "scores", "model": scored.window.model, **window(scored)}
-
-
-def window(scored: Scored) -> dict[str, Any]:
-    """A judged window, as a clip's answer and a score share it."""
-    return {
-        "start_s": _ms(scored.window.start_s),
-        "end_s": _ms(scored.window.end_s),
-        "at_s": _ms(scored.window.at_s),
-        "hand": scored.window.hand,
-        "probabilities": scored.probabilities,
-    }
-
-
-def landmarks(frame: LandmarkFrame, aspect: float) -> dict[str, Any]:
-    """What was found in a picture."""
-    parts = holistic.split(frame.xyz, frame.confidence)
-    return {"type": "landmarks", "seq": frame.seq, "at_s": frame.at_s, "aspect": aspect, **parts}
-
-
-def dropped(count: int, seqs: tuple[int, int], reason: str, model: str | None = None) -> dict[str, Any]:
-    """Frames that were not looked at, or not by one model."""
-    told = {"type": "dropped", "count": count, "seqs": seqs, "reason": reason}
-    return told if model is None else told | {"model": model}
-
-
-def problem(what: Problem) -> dict[str, Any]:
-    """Something that was not understood."""
-    return {"type": "problem", "problem": what.body()}
-
-
-def summary(frames: int, dropped_frames: int, problems: int, events: dict[str, int]) -> dict[str, Any]:
-    """The last message of a stream."""
-    return {"type": "summary", "frames": frames, "dropped": dropped_frames, "problems": problems, "events": events}
+    return kind, count, parts

@@ -10,21 +10,41 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.datastructures import UploadFile
 
 from landmarks import formats
+from landmarks.errors import FormatError, NoPerson, TimeError
 from landmarks.extract import extract_video, looks_like_video
 from landmarks.sequence import WEBCAM_ASPECT, LandmarkSequence
-from service import wire
+from service import answers
 from service.decoder import Event
 from service.engine import Engine
-from service.errors import InvalidRequest, TooLarge, UnsupportedMedia
+from service.errors import Busy, InvalidRequest, NotReady, TooLarge, UnknownModel, UnsupportedMedia
 from service.house import House
+from service.keys import KEYED
+from service.openapi import problems
+from service.rest import Clip
 from service.routes.health import house_of
 from service.session import Scored, Session, replay
 
-router = APIRouter(prefix="/v1", tags=["clips"])
+router = APIRouter(prefix="/v1", tags=["clips"], dependencies=KEYED)
 
 
 @router.post(
     "/clips",
+    summary="Judge a clip",
+    response_model=None,
+    responses={
+        200: {"model": Clip},
+        **problems(
+            UnknownModel("no model sings; choose from signing, signs"),
+            TooLarge("the clip lasts 912.0 s, more than 600 s"),
+            UnsupportedMedia("neither a video nor a landmark file"),
+            InvalidRequest("the body is empty; send a landmark file or a video"),
+            NoPerson("nobody is to be seen in any of the 90 frames"),
+            TimeError("frame 3 is at 0.1 s, after one at 0.2 s"),
+            FormatError("frame 0: pose must be a list of points or null"),
+            NotReady("try again in a moment"),
+            Busy("all 2 extractors look at other pictures"),
+        ),
+    },
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -91,7 +111,7 @@ async def _watch(house: House, data: bytes) -> LandmarkSequence:
 def _judge(house: House, engines: list[Engine], kind: str, sequence: LandmarkSequence) -> str:
     session = Session(engines, sequence.aspect, house.settings.max_gap_s, sequence.layout)
     scored, events = replay(session, sequence)
-    return wire.write(
+    return answers.write(
         {
             "media": {
                 "kind": kind,
@@ -113,6 +133,6 @@ def _answer(engine: Engine, scored: list[Scored], events: list[Event]) -> dict[s
     segments = [event for event in events if event.model == name and event.state == "end"]
     return {
         "labels": engine.manifest.labels,
-        "windows": [wire.window(one) for one in windows],
-        "segments": [wire.segment(event) for event in sorted(segments, key=lambda event: event.start_s)],
+        "windows": [answers.window(one) for one in windows],
+        "segments": [answers.segment(event) for event in sorted(segments, key=lambda event: event.start_s)],
     }

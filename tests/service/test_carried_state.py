@@ -147,6 +147,7 @@ def test_however_a_stream_ends_its_place_is_free_again(tmp_path, how):
         elif how == "break the rules":
             socket.send_text("nope")
             assert socket.receive_json()["type"] == "problem"
+            assert socket.receive_json()["type"] == "summary"
             with pytest.raises(WebSocketDisconnect):
                 socket.receive_json()
     assert engine.places.free == 8

@@ -28,7 +28,9 @@ def test_a_landmark_file_gives_windows_and_segments(client):
     }
     signing = body["models"]["signing"]
     assert signing["labels"] == ["not-signing", "signing"]
-    assert signing["segments"] == [{"start_s": 0.5, "end_s": 1.5, "hand": None, "label": "signing", "confidence": 1.0}]
+    assert signing["segments"] == [
+        {"start_s": 0.5, "end_s": 1.5, "person": 1, "hand": None, "label": "signing", "confidence": 1.0}
+    ]
     assert [w["at_s"] for w in signing["windows"]] == [round(i / 10, 4) for i in range(20)]
     assert [w["probabilities"][1] for w in signing["windows"]] == [0.0] * 5 + [1.0] * 10 + [0.0] * 5
     assert len(body["models"]["slow"]["windows"]) == 10

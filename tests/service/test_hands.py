@@ -83,7 +83,7 @@ def test_a_socket_and_a_posted_clip_tell_the_same_of_each_hand():
         said, code = talk(client, [*(as_binary(CLIP, i) for i in range(len(CLIP))), STOP], scores=True, aspect=1.0)
         posted = client.post("/v1/clips", content=npz.write(CLIP)).json()["models"]["shapes"]
     assert code == 1000
-    keys = ("start_s", "end_s", "at_s", "hand", "probabilities")
+    keys = ("start_s", "end_s", "at_s", "person", "hand", "probabilities")
     streamed = [{key: one[key] for key in keys} for one in of("scores", said)]
     assert streamed == posted["windows"]
     assert [one["hand"] for one in streamed] == ["left", "right"] * 4

@@ -1,0 +1,482 @@
+"""A live session without its socket: what is heard goes in, in order; what is said goes to whoever listens."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import secrets
+import time
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from landmarks.cutter import Cut
+from landmarks.errors import LandmarkError
+from landmarks.extract import Extractor, decode_picture
+from service import answers
+from service.batcher import Answer, Batcher
+from service.configuration import Configuration
+from service.decoder import Event
+from service.errors import Busy, InvalidMessage, Late, SignstreamError, problem_of
+from service.inbox import Inbox
+from service.line import Line, LineLost
+from service.messages import Configure, Control, Flush, Keepalive, Reset, Resume, Start, Stop
+from service.session import Frame, Scored, Session
+from service.settings import Settings
+from service.wire import LandmarkFrame, PictureFrame, Reader
+
+if TYPE_CHECKING:
+    from service.house import House
+
+logger = logging.getLogger("signstream")
+
+
+@dataclass(frozen=True)
+class Close:
+    """Why a session is over: the socket's close code and reason, see CLOSE_CODES."""
+
+    code: int
+    reason: str = ""
+
+
+CLOSE_CODES = {
+    1000: "after `stop`, or after nothing was heard for very long (`idle`)",
+    1008: "the rules are broken: a bad first message, no key, too many problems, an unknown session, or the session is "
+    "resumed elsewhere",
+    1009: "a message is over the size limit",
+    1011: "the service failed, or its ping was not answered",
+    1012: "the service restarts: come back after `closing` said",
+    1013: "there is no room for one more session, or what is said is not read (`slow_consumer`)",
+}
+"""What the service closes sockets with."""
+
+_LAG_EVERY_S = 1.0
+_ACK_EVERY = 10
+
+
+@dataclass(frozen=True)
+class _Greet:
+    """A line to talk to from here on. seen: of a resumed session, the last event that its caller has."""
+
+    line: Line
+    seen: int | None
+
+
+@dataclass(frozen=True)
+class _Finish:
+    """All is heard: finals, a summary, the close."""
+
+    why: Close
+
+
+@dataclass(frozen=True)
+class _Leave:
+    """The service goes away."""
+
+    retry_after_s: float
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A session's id, and the secrets that open it: `resume` to who talks, `view` to who only looks on."""
+
+    session: str
+    resume: str
+    view: str
+
+    @classmethod
+    def new(cls) -> Identity:
+        """One that nobody can guess."""
+        return cls(secrets.token_urlsafe(12), secrets.token_urlsafe(18), secrets.token_urlsafe(18))
+
+
+class LiveSession:
+    """One caller's session: alive from its opening to its end, over one line or several.
+
+    `greet` gives it a line, `hear` what comes over it, `lost` says that it is dead. A task of its own answers, in the
+    order of hearing; `over` is done once the session has ended, with why.
+    """
+
+    def __init__(self, house: House, configuration: Configuration, identity: Identity) -> None:
+        limits = house.settings
+        self._house, self.identity = house, identity
+        self.configuration = configuration = _filled_in(configuration, house)
+        batchers = house.batchers(configuration.models)
+        self._batchers: dict[str, Batcher] = {batcher.engine.manifest.name: batcher for batcher in batchers}
+        self._reader = Reader(configuration.layout, configuration.fps, configuration.encoding)
+        engines = [batcher.engine for batcher in batchers]
+        assert configuration.max_gap_s is not None
+        self._session = Session(engines, configuration.aspect, configuration.max_gap_s, self._reader.layout)
+        self._session.configure(configuration.decodings(self._session.manifests))
+        self._inbox = Inbox(limits.max_pending_frames, limits.max_pending_pictures, configuration.overflow)
+        self._line: Line | None = None
+        self._greeted = False
+        self._extractor: Extractor | None = None
+        self._held = AsyncExitStack()
+        self._last_s, self._seq = float("-inf"), -1
+        self._since_ack = 0
+        self._lost: list[tuple[str, str | None, int]] = []
+        self._lag_told_s = float("-inf")
+        self._frames = self._dropped = self._problems = 0
+        self._events: Counter[str] = Counter(dict.fromkeys(self._batchers, 0))
+        self._number = 0
+        self._told: deque[tuple[int, str]] = deque(maxlen=limits.max_kept_events)
+        self._news: asyncio.Event | None = None
+        self.heard_s = self.parked_s = time.monotonic()
+        self.over: asyncio.Future[Close] = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self._work(), name=f"session-{identity.session}")
+
+    # --- from outside
+
+    @property
+    def parked(self) -> bool:
+        """Whether it waits for a line."""
+        return self._greeted and self._line is None and not self.over.done()
+
+    @property
+    def summary(self) -> Mapping[str, Any]:
+        """What was, up to now."""
+        dropped = self._dropped + len(set(self._lost))
+        return answers.summary(self._frames, dropped, self._problems, self._events)
+
+    def status(self) -> Mapping[str, Any]:
+        """How it is doing."""
+        waiting = len(self._inbox)
+        return answers.status(
+            self.identity.session, self.configuration, self.parked, self._taken, waiting, self.summary
+        )
+
+    async def greet(self, line: Line, seen: int | None = None) -> None:
+        """Talk to this line from here on: a new session's first, or one that resumes. An older one is hung up."""
+        if self._line is not None:
+            self._line.drop(1008, "resumed elsewhere")
+        await self._inbox.put(_Greet(line, seen))
+
+    async def hear(self, raw: bytes | str) -> None:
+        """One message; waits for room. What is not understood is answered in its turn."""
+        self.heard_s = time.monotonic()
+        try:
+            heard = self._reader.read(raw)
+            if isinstance(heard, Start | Resume):
+                raise InvalidMessage("the stream has started already")
+        except (SignstreamError, LandmarkError) as error:
+            await self._inbox.put(error)
+            return
+        if isinstance(heard, list):
+            for frame in heard:
+                self._note_gone(await self._inbox.put(frame))
+        else:
+            await self._inbox.put(heard)
+
+    async def lost(self, line: Line, code: int) -> None:
+        """A line is dead; a session that cannot be resumed then ends, with all that was heard."""
+        line.cut()
+        if self._line is line:
+            self._line, self.parked_s = None, time.monotonic()
+        if not self.over.done() and self._line is None and (not self.configuration.resumable or code == 1000):
+            await self._inbox.put(_Finish(Close(1000)))
+
+    async def stop(self) -> None:
+        """As if the caller had said `stop`."""
+        await self._inbox.put(_Finish(Close(1000)))
+
+    async def leave(self, retry_after_s: float) -> None:
+        """The service goes away: told after all that was heard."""
+        await self._inbox.put(_Leave(retry_after_s))
+
+    async def watch(self, seen: int) -> AsyncIterator[tuple[int, str]]:
+        """Event messages numbered above `seen`, as they are told; to the session's end. Where some were not kept, the
+        numbers jump."""
+        while True:
+            for number, text in [one for one in self._told if one[0] > seen]:
+                yield number, text
+                seen = number
+            if self.over.done():
+                return
+            if self._number <= seen:
+                self._news = self._news or asyncio.Event()
+                await self._news.wait()
+
+    def end(self, code: int, reason: str) -> None:
+        """Over at once, whatever waits."""
+        if not self.over.done():
+            self.over.set_result(Close(code, reason))
+            if self._line is not None:
+                self._line.drop(code, reason)
+            self._task.cancel()
+
+    async def ended(self) -> None:
+        """Wait until nothing of it runs any more."""
+        await asyncio.wait([self._task])
+
+    async def sweep(self, now_s: float) -> None:
+        """What time alone decides: a caller that does not read, a line that stays dead, a caller that says nothing."""
+        limits = self._house.settings
+        line = self._line
+        if line is not None and line.blocked_since is not None and now_s - line.blocked_since > limits.slow_close_s:
+            line.drop(1013, "slow_consumer")
+            await self.lost(line, 1013)
+        since_s, most_s = (self.parked_s, limits.resume_s) if self.parked else (self.heard_s, limits.idle_s)
+        if 0 < most_s < now_s - since_s:
+            await self._inbox.put(_Finish(Close(1000, "idle")))
+
+    # --- its own task
+
+    async def _work(self) -> None:
+        try:
+            await self._answer_all()
+        except Exception:
+            logger.exception("a session failed")
+            await self._hang_up(Close(1011, "the failure is in the service's log"))
+        finally:
+            if not self.over.done():
+                self.over.set_result(Close(1011))
+            self._session.close()
+            self._announce()
+            await self._held.aclose()
+
+    async def _answer_all(self) -> None:
+        while not self.over.done():
+            arrived_s, heard = await self._inbox.get()
+            await self._tell_lost()
+            try:
+                if isinstance(heard, LandmarkFrame | PictureFrame):
+                    await self._tell_lag(arrived_s)
+                    await self._answer(heard)
+                    self._house.metrics.reply_s.observe(time.perf_counter() - arrived_s)
+                elif isinstance(heard, Exception):
+                    raise heard
+                elif isinstance(heard, _Greet):
+                    await self._greet(heard)
+                elif isinstance(heard, _Finish):
+                    await self._finish(heard.why)
+                elif isinstance(heard, _Leave):
+                    await self._leave(heard.retry_after_s)
+                elif isinstance(heard, Control):
+                    await self._steer(heard)
+            except (SignstreamError, LandmarkError) as error:
+                await self._complain(error)
+                if isinstance(error, Busy):
+                    await self._finish(Close(1013, error.title))
+
+    async def _answer(self, message: LandmarkFrame | PictureFrame) -> None:
+        if self.configuration.resumable and message.seq <= self._seq:
+            return  # sent again, though it had been taken
+        self._since_ack += 1
+        if 0 < message.at_s - self._last_s < (1 - 1e-6) / self._house.settings.max_fps:
+            self._lost.append(("rate", None, message.seq))
+            self._seq = message.seq
+        else:
+            await self._take(message)
+        if 0 < (self.configuration.ack_every or 0) <= self._since_ack:
+            await self._acknowledge()
+
+    async def _take(self, message: LandmarkFrame | PictureFrame) -> None:
+        kind = "picture" if isinstance(message, PictureFrame) else "landmarks"
+        frame = await self._look(message) if isinstance(message, PictureFrame) else message
+        windows = self._session.take(Frame(frame.at_s, frame.bodies))
+        self._last_s, self._seq = frame.at_s, frame.seq
+        self._frames += 1
+        self._house.metrics.frames.labels(kind).inc()
+        if kind == "picture" and self.configuration.landmarks:
+            await self._say(answers.landmarks(frame, self._session.aspect))
+        await self._judge(windows)
+
+    async def _look(self, picture: PictureFrame) -> LandmarkFrame:
+        if self._extractor is None:
+            self._extractor = await self._held.enter_async_context(self._house.extractor())
+        started = time.perf_counter()
+        found, aspect = await self._house.extract(_extract, self._extractor, picture, self._house.settings)
+        self._house.metrics.extract_s.observe(time.perf_counter() - started)
+        self._session.aspect = aspect
+        return found
+
+    async def _judge(self, windows: list[Cut]) -> None:
+        """Hand the windows to their models, all at once; tell what follows, in order.
+
+        A model that rests is not handed any, and what it would have said waits for its turn all the same.
+        """
+        waiting = [await self._submit(window) for window in windows]
+        for window, said in zip(windows, waiting, strict=True):
+            try:
+                scored = self._session.rested(window) if said is None else Scored(window, await said)
+            except Late:
+                self._session.lose(window)
+                self._lost.append(("late", window.model, self._seq))
+                continue
+            if not self._session.counts(window):
+                continue
+            if self.configuration.scores:
+                await self._say(answers.scores(scored))
+            await self._tell(self._session.settle(scored))
+
+    async def _submit(self, window: Cut) -> Answer | None:
+        """What will be said of a window; None where its model rests, and is not asked."""
+        if window.rests:
+            self._house.metrics.rested.labels(window.model).inc()
+            return None
+        place = self._session.place(window)
+        return await self._batchers[window.model].submit(window.landmarks, place, window.fresh)
+
+    async def _steer(self, control: Control) -> None:
+        match control:
+            case Stop():
+                await self._finish(Close(1000))
+                return
+            case Flush():
+                await self._judge(self._session.finish())
+                await self._tell(self._session.interrupt())
+            case Reset():
+                await self._tell(self._session.reset())
+                self._last_s = float("-inf")
+            case Configure():
+                await self._configure(control)
+            case Keepalive():
+                pass
+        await self._acknowledge()
+        configuration = self.configuration if isinstance(control, Configure) else None
+        await self._say(answers.done(control.type, self._taken, configuration))
+
+    async def _configure(self, changes: Configure) -> None:
+        changed = self.configuration.changed(changes)
+        self._session.configure(changed.decodings(self._session.manifests))
+        self.configuration = changed
+        if changes.aspect is not None:
+            self._session.aspect = changes.aspect
+
+    async def _greet(self, greeting: _Greet) -> None:
+        self._line, self._greeted = greeting.line, True
+        if greeting.seen is None:
+            decodings = self._session.decodings
+            models = [answers.model(manifest, decodings[manifest.name]) for manifest in self._session.manifests]
+            await self._say(answers.ready(self.identity.session, self.configuration, models, self._resumption))
+            return
+        missed = [one for one in self._told if one[0] > greeting.seen]
+        first = missed[0][0] if missed else self._number + 1
+        await self._acknowledge()
+        await self._say(answers.resumed(self.identity.session, self._seq + 1, max(0, first - greeting.seen - 1)))
+        for _, text in missed:
+            await self._write(text)
+
+    async def _leave(self, retry_after_s: float) -> None:
+        await self._say(answers.closing(retry_after_s, resumable=False))
+        await self._finish(Close(1012, "the service restarts"))
+
+    async def _finish(self, why: Close) -> None:
+        """All finals, a summary, the close."""
+        await self._judge(self._session.finish())
+        await self._tell_lost()
+        await self._tell(self._session.close())
+        await self._acknowledge()
+        await self._say(self.summary)
+        await self._hang_up(why)
+
+    async def _hang_up(self, why: Close) -> None:
+        if not self.over.done():
+            self.over.set_result(why)
+        if self._line is not None:
+            await self._line.close(why.code, why.reason)
+
+    # --- what is said
+
+    async def _tell(self, events: list[Event]) -> None:
+        for event in events:
+            if event.state == "start":
+                self._events[event.model] += 1
+            elif event.state == "end":
+                self._house.metrics.events.labels(event.model, event.label).inc()
+            elif not self.configuration.interim:
+                continue
+            self._number += 1
+            message = answers.event(event, self._number)
+            text = answers.write(message)
+            self._told.append((self._number, text))
+            self._announce()
+            for outlet in self._house.outlets:
+                outlet.tell(self.identity.session, message)
+            await self._write(text)
+
+    def _announce(self) -> None:
+        """Wake who watches."""
+        if self._news is not None:
+            self._news.set()
+            self._news = None
+
+    async def _tell_lost(self) -> None:
+        lost, self._lost = self._lost, []
+        # A frame that completes several windows of one model may be late for each, and is told once.
+        for (reason, model), group in itertools.groupby(dict.fromkeys(lost), key=lambda one: one[:2]):
+            seqs = [seq for _, _, seq in group]
+            self._dropped += len(seqs)
+            self._house.metrics.dropped.labels(reason).inc(len(seqs))
+            await self._say(answers.dropped(len(seqs), (seqs[0], seqs[-1]), reason, model))
+
+    def _note_gone(self, frame: LandmarkFrame | PictureFrame | None) -> None:
+        if frame is not None:
+            self._lost.append(("slow", None, frame.seq))
+
+    async def _tell_lag(self, arrived_s: float) -> None:
+        now_s = time.perf_counter()
+        behind_s = now_s - arrived_s
+        if behind_s > self._house.settings.lag_s and now_s - self._lag_told_s >= _LAG_EVERY_S:
+            self._lag_told_s = now_s
+            await self._say(answers.lag(behind_s, len(self._inbox)))
+
+    async def _complain(self, error: Exception) -> None:
+        problem = problem_of(error)
+        assert problem is not None
+        self._problems += 1
+        self._house.metrics.problems.labels(problem.code).inc()
+        await self._say(answers.problem(problem))
+        if self._problems >= self._house.settings.max_problems:
+            await self._finish(Close(1008, "too many problems"))
+
+    @property
+    def _resumption(self) -> answers.Resumption | None:
+        if not self.configuration.resumable:
+            return None
+        return {"token": self.identity.resume, "within_s": self._house.settings.resume_s}
+
+    @property
+    def _taken(self) -> int | None:
+        return self._seq if self._seq >= 0 else None
+
+    async def _acknowledge(self) -> None:
+        self._since_ack = 0
+        if self.configuration.ack_every and self._taken is not None:
+            await self._say(answers.ack(self._taken))
+
+    async def _say(self, message: Any) -> None:
+        if self._line is not None:
+            await self._write(answers.write(message))
+
+    async def _write(self, text: str) -> None:
+        line = self._line
+        if line is None:
+            return
+        try:
+            waited_s = await line.say(text)
+            if waited_s > self._house.settings.slow_s:
+                await line.say(answers.write(answers.slow_consumer(waited_s)))
+        except LineLost:
+            if self._line is line:
+                self._line, self.parked_s = None, time.monotonic()
+
+
+def _filled_in(configuration: Configuration, house: House) -> Configuration:
+    """What the caller left out, as the service has it."""
+    models = tuple(dict.fromkeys(configuration.models or house.default_models))
+    max_gap_s = configuration.max_gap_s or house.settings.max_gap_s
+    ack_every = configuration.ack_every
+    if ack_every is None:
+        ack_every = _ACK_EVERY if configuration.resumable else 0
+    return configuration.model_copy(update={"models": models, "max_gap_s": max_gap_s, "ack_every": ack_every})
+
+
+def _extract(extractor: Extractor, picture: PictureFrame, limits: Settings) -> tuple[LandmarkFrame, float]:
+    pixels = decode_picture(picture.data, limits.max_picture_pixels)
+    xyz, confidence = extractor.frame(pixels)
+    return LandmarkFrame(picture.seq, picture.at_s, xyz[None], confidence), pixels.shape[1] / pixels.shape[0]

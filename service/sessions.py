@@ -1,0 +1,155 @@
+"""Every live session of the service: opened, found again, swept, and left in peace when it goes away."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from landmarks.cutter import cutters
+from landmarks.layout import find_layout
+from service.configuration import Configuration
+from service.errors import Busy, Draining, UnknownSession, UnknownToken
+from service.keys import same
+from service.live import Identity, LiveSession
+
+if TYPE_CHECKING:
+    from service.house import House
+
+_SWEEP_S = 1.0
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """What lets a socket open a session that was asked for over REST. token: good once, until `until_s` (clock)."""
+
+    token: str
+    identity: Identity
+    configuration: Configuration
+    until_s: float
+
+
+class Sessions:
+    """clock: seconds, of any beginning."""
+
+    def __init__(self, house: House, clock: Callable[[], float] = time.monotonic) -> None:
+        self._house, self._clock = house, clock
+        self._live: dict[str, LiveSession] = {}
+        self._tickets: dict[str, Ticket] = {}
+        self.draining = False
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Sweep now and then; at the end let every session go that is still there."""
+        sweeping = asyncio.create_task(self._sweep_on())
+        try:
+            yield
+        finally:
+            sweeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await sweeping
+            for session in list(self._live.values()):
+                session.end(1012, "the service stops")
+            await asyncio.gather(*(session.ended() for session in list(self._live.values())))
+
+    def reserve(self, configuration: Configuration) -> Ticket:
+        """A ticket for a session that a socket will open. Raises what `open` would raise now."""
+        self.check_room()
+        self._check(configuration)
+        limits = self._house.settings
+        if len(self._tickets) >= limits.max_streams:
+            raise Busy(f"{len(self._tickets)} sessions wait for their sockets; try again later")
+        token = secrets.token_urlsafe(24)
+        ticket = Ticket(token, Identity.new(), configuration, self._clock() + limits.token_s)
+        self._tickets[token] = ticket
+        return ticket
+
+    def redeem(self, token: str) -> Ticket:
+        """The ticket of a token, which is good no more. Raises UnknownToken."""
+        ticket = self._tickets.pop(token, None)
+        if ticket is None or self._clock() > ticket.until_s:
+            raise UnknownToken("the token was used, is too old, or never was; ask POST /v1/sessions for another")
+        return ticket
+
+    def open(self, configuration: Configuration, identity: Identity | None = None) -> LiveSession:
+        """A session that lives. Raises NotReady, Draining, Busy, UnknownModel, InvalidMessage, LandmarkError."""
+        self.check_room()
+        live = LiveSession(self._house, configuration, identity or Identity.new())
+        self._live[live.identity.session] = live
+        self._house.metrics.streams.inc()
+        live.over.add_done_callback(lambda _: self._forget(live))
+        return live
+
+    def find(self, session: str) -> LiveSession:
+        """One that lives. Raises UnknownSession."""
+        live = self._live.get(session)
+        if live is None or live.over.done():
+            raise UnknownSession("there is no such session here: it has ended, or was kept no longer")
+        return live
+
+    async def resume(self, session: str, token: str) -> LiveSession:
+        """One that lives and whose line was lost. Raises UnknownSession, also for a wrong token."""
+        live = self.find(session)
+        if not (live.configuration.resumable and same(token, live.identity.resume)):
+            raise UnknownSession("the session cannot be resumed with this token")
+        return live
+
+    async def sweep(self) -> None:
+        """Do what only time decides."""
+        now_s = self._clock()
+        self._tickets = {token: ticket for token, ticket in self._tickets.items() if ticket.until_s >= now_s}
+        for live in list(self._live.values()):
+            await live.sweep(now_s)
+
+    async def drain(self) -> None:
+        """Take no more sessions; tell those that live, and wait until they have said all, `drain_s` at most."""
+        self.draining = True
+        limits = self._house.settings
+        leaving = [asyncio.create_task(self._lead_out(live)) for live in self._live.values()]
+        if leaving:
+            await asyncio.wait(leaving, timeout=limits.drain_s)
+
+    async def _lead_out(self, live: LiveSession) -> None:
+        await live.leave(self._house.settings.retry_after_s)
+        await live.ended()
+
+    def check_room(self) -> None:
+        """Raises NotReady, Draining, Busy."""
+        self._house.batchers()
+        if self.draining:
+            raise Draining("the service is about to stop; try again in a moment")
+        most = self._house.settings.max_streams
+        if len(self._live) >= most and not self._evict():
+            raise Busy(f"all {most} streams are taken; try again later")
+
+    def _check(self, configuration: Configuration) -> None:
+        """Whether a session could be opened so. Raises UnknownModel, InvalidMessage, LandmarkError."""
+        manifests = self._house.manifests(configuration.models or self._house.default_models)
+        configuration.decodings(manifests)
+        layout = find_layout(configuration.layout)
+        for manifest in manifests:
+            cutters(manifest, layout)
+
+    def _evict(self) -> bool:
+        """Give up the session that has waited longest for a new line, if one does."""
+        parked = [live for live in self._live.values() if live.parked]
+        if not parked:
+            return False
+        min(parked, key=lambda live: live.parked_s).end(1013, "its room was needed")
+        return True
+
+    def _forget(self, live: LiveSession) -> None:
+        if self._live.pop(live.identity.session, None) is not None:
+            self._house.metrics.streams.dec()
+
+    async def _sweep_on(self) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP_S)
+            await self.sweep()
