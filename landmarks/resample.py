@@ -52,7 +52,7 @@ class Resampler:
             raise ValueError(f"need fps > 0 and max_gap_s > 0, got {fps}, {max_gap_s}")
         self.fps = fps
         self.max_gap_s = max_gap_s
-        self._last: NDArray[np.float32] | None = None  # (1, V, C)
+        self._last = np.empty((0, 0, 0), np.float32)  # (1, V, C) once there is one
         self._last_s = -math.inf
         self._origin_s = 0.0
         self._emitted = 0
@@ -65,16 +65,14 @@ class Resampler:
         check_times(at_s, self._last_s)
         runs: list[Run] = []
         for first, end in self._unbroken(at_s):
-            before = None if at_s[first] - self._last_s > self.max_gap_s else self._last
-            if before is None:
+            fresh = at_s[first] - self._last_s > self.max_gap_s
+            if fresh:
                 self._origin_s, self._emitted = at_s[first], 0
             if due := self._due(at_s[end - 1]):
-                times, frames = list(at_s[first:end]), values[first:end]
-                if before is not None:
-                    times, frames = [self._last_s, *times], np.concatenate([before, frames])
-                grid = self._origin_s + np.arange(self._emitted, self._emitted + due) / self.fps
+                grid = [self._origin_s + i / self.fps for i in range(self._emitted, self._emitted + due)]
                 self._emitted += due
-                runs.append(Run(grid, _at(grid, np.array(times), frames), fresh=before is None))
+                even = self._at(grid, at_s[first:end], values[first:end], fresh)
+                runs.append(Run(np.array(grid), even, fresh))
             self._last, self._last_s = values[end - 1 : end].copy(), at_s[end - 1]
         return runs
 
@@ -95,14 +93,26 @@ class Resampler:
             due += 1
         return due
 
+    def _at(
+        self, grid: list[float], at_s: Sequence[float], values: NDArray[np.float32], fresh: bool
+    ) -> NDArray[np.float32]:
+        """(N, V, C) frames at N grid times, which lie after the last frame and within `at_s` (M,)."""
+        if not fresh and len(at_s) == 1:  # as live; nothing is to be searched for
+            step_s = at_s[0] - self._last_s
+            return _mixed(self._last, values, np.array([(now_s - self._last_s) / step_s for now_s in grid]))
+        if not fresh:
+            at_s, values = [self._last_s, *at_s], np.concatenate([self._last, values])
+        times, points = np.array(at_s), np.array(grid)
+        after = np.searchsorted(times + _EARLY, points)
+        before = np.maximum(after - 1, 0)
+        step = np.where(after > before, times[after] - times[before], 1.0)
+        return _mixed(values[before], values[after], (points - times[before]) / step)
 
-def _at(grid: NDArray[np.float64], times: NDArray[np.float64], frames: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(N, V, C) frames at grid times, which lie within `times` (M,)."""
-    after = np.searchsorted(times + _EARLY, grid)
-    before = np.maximum(after - 1, 0)
-    step = np.where(after > before, times[after] - times[before], 1.0)
-    share = np.minimum(1.0, (grid - times[before]) / step)[:, None, None]
-    earlier, later = frames[before], frames[after]
+
+def _mixed(earlier: NDArray[np.float32], later: NDArray[np.float32], share: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Between frames (N, V, C): as far from the earlier to the later one as the share (N,) says, which may exceed 1 by
+    rounding."""
+    share = np.minimum(1.0, share)[:, None, None]
     mixed = earlier + share.astype(np.float32) * (later - earlier)
     unknown = np.isnan(mixed)
     if unknown.any():
