@@ -36,5 +36,5 @@ class JointMap:
     def __call__(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """(..., V_source, C) -> (..., V, C); NaN where any part is."""
         if self._by_name is not None:
-            return values[..., self._by_name, :]
+            return values.take(self._by_name, axis=-2)
         return (values[..., self._parts, :] * self._weights).sum(axis=-2)  # (..., V, C)
