@@ -9,8 +9,8 @@ import re
 import socket
 import struct
 import uuid
-from collections.abc import Awaitable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from collections.abc import Awaitable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import orjson
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 logger = logging.getLogger("signstream.resume")
-
-Answer = TypeVar("Answer")
 
 _HEAD = struct.Struct("<4sII")
 """Magic, version, length of the JSON that follows; then the arrays' bytes, one after the other."""
@@ -63,7 +61,7 @@ def unpack(packed: bytes) -> dict[str, Any]:
         tree, kinds = orjson.loads(memoryview(packed)[_HEAD.size : end])
         arrays: list[NDArray[Any]] = []
         for descr, shape in kinds:
-            dtype = _dtype(descr)
+            dtype = npy.descr_to_dtype(_descr(descr))
             arrays.append(np.ndarray(shape, dtype, packed, end).copy())
             end += math.prod(shape) * dtype.itemsize
         rest = iter(arrays)
@@ -116,25 +114,15 @@ def _restored(plain: Any, arrays: Iterator[NDArray[Any]]) -> Any:
     return {key: _restored(one, arrays) for key, one in plain.items()}
 
 
-def _dtype(descr: Any) -> np.dtype[Any]:
-    """Of a description as in a .npy file, from JSON. Raises ValueError, TypeError."""
-    dtype = (
-        np.dtype(descr) if isinstance(descr, str) and _DTYPE.fullmatch(descr) else npy.descr_to_dtype(_fields(descr))
-    )
-    if dtype.hasobject:
-        raise ValueError("an array of objects")
-    return dtype
-
-
-def _fields(descr: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """Lists as the tuples that they were."""
+def _descr(given: Any) -> Any:
+    """A dtype's description as in a .npy file, its lists the tuples that they were. Raises ValueError, TypeError."""
+    if isinstance(given, str):
+        if not _DTYPE.fullmatch(given):
+            raise ValueError(f"no dtype {given!r}")
+        return given
     return [
-        (
-            tuple(name) if isinstance(name, list) else name,
-            kind if isinstance(kind, str) else _fields(kind),
-            *map(tuple, shape),
-        )
-        for name, kind, *shape in descr
+        (tuple(name) if isinstance(name, list) else name, _descr(kind), *map(tuple, shape))
+        for name, kind, *shape in given
     ]
 
 

@@ -7,7 +7,7 @@ import logging
 import random
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -94,10 +94,6 @@ class Backlog:
                 del self._waiting[i]
                 return told
         return None
-
-    def put_back(self, told: Iterable[Told]) -> None:
-        """Events that were taken and did not arrive, oldest first."""
-        self._waiting.extendleft(reversed(list(told)))
 
     def delivered(self) -> None:
         """One arrived."""

@@ -51,6 +51,7 @@ class Broker:
                 if kind == CONNECT:
                     told = _connect(body)
                     self.connections.append(told)
+                    self.changed.set()
                     will = told["will"]
                     writer.write(bytes([CONNACK << 4, 2, 0, self.answer]))
                     if self.answer:
@@ -134,17 +135,13 @@ def event(number, state="start", model="signs"):
     return {"type": "event", "number": number, "model": model, "id": f"{model}-1", "state": state}
 
 
-async def at_once(_):
-    """A wait."""
-
-
-def publish(broker, work, mqtt_url="mqtt://127.0.0.1:{port}", wait=at_once, limit_s=30.0, **settings):
+def publish(broker, work, mqtt_url="mqtt://127.0.0.1:{port}", limit_s=30.0, **settings):
     """Run an outlet towards a broker: `work(outlet)`, then stop. Gives the metrics."""
     metrics = Metrics()
 
     async def main():
         async with broker.listening():
-            outlet = Mqtt(Settings(mqtt_url=mqtt_url.format(port=broker.port), **settings), metrics, wait=wait)
+            outlet = Mqtt(Settings(mqtt_url=mqtt_url.format(port=broker.port), **settings), metrics, first_wait_s=0.01)
             await outlet.start()
             try:
                 await work(outlet)
@@ -235,33 +232,24 @@ def test_a_line_that_breaks_while_nothing_is_told_is_taken_up_again():
     assert len(broker.connections) == 2
 
 
-def test_a_broker_that_is_away_at_the_start_is_waited_for():
-    broker, failures = Broker(), []
+def test_a_broker_that_is_away_at_the_start_is_waited_for(caplog):
+    broker = Broker()
 
     async def main():
         async with broker.listening():
             port = broker.port
-        come = asyncio.Event()
-
-        async def wait(seconds):
-            failures.append(seconds)
-            if len(failures) == 3:
-                come.set()
-                await back.wait()
-
-        back = asyncio.Event()
-        draw = lambda low, high: high  # noqa: E731
-        outlet = Mqtt(Settings(mqtt_url=f"mqtt://127.0.0.1:{port}"), Metrics(), wait=wait, draw=draw)
-        await outlet.start()
+        outlet = Mqtt(Settings(mqtt_url=f"mqtt://127.0.0.1:{port}"), Metrics(), first_wait_s=0.01)
+        away = asyncio.Event()
+        lost, outlet._lost = outlet._lost, lambda why: (lost(why), away.set())
         outlet.tell("abc", event(1))
-        await come.wait()
+        await outlet.start()
+        await away.wait()
         async with broker.listening(port):
-            back.set()
             await broker.until(lambda: broker.numbers == [1])
             await outlet.stop(30)
 
     asyncio.run(main())
-    assert failures == [1.0, 2.0, 4.0]
+    assert caplog.text.count("is away") == 1
 
 
 def test_credentials_are_passed():
@@ -272,18 +260,12 @@ def test_credentials_are_passed():
 
 def test_a_broker_that_does_not_let_in_is_asked_again_and_what_is_left_is_counted(caplog):
     broker = Broker(answer=5)
-    tries = asyncio.Event()
-
-    async def wait(_):
-        if len(broker.connections) == 3:
-            tries.set()
-            await asyncio.Event().wait()
 
     async def work(outlet):
         await told(event(1), event(2, "end"))(outlet)
-        await tries.wait()
+        await broker.until(lambda: len(broker.connections) == 3)
 
-    metrics = publish(broker, work, wait=wait, limit_s=0, mqtt_url="mqtt://me:hunter2@127.0.0.1:{port}")
+    metrics = publish(broker, work, limit_s=0, mqtt_url="mqtt://me:hunter2@127.0.0.1:{port}")
     assert (arrived(metrics), lost(metrics)) == (0, {"stopped": 2})
     assert caplog.text.count("is away") == 1
     assert "hunter2" not in caplog.text
