@@ -3,7 +3,9 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -14,6 +16,7 @@ from service.outputs.outlet import MOST_WAIT_S, backoff_s
 from service.outputs.webhook import Webhook
 from service.settings import Settings
 
+ROOT = Path(__file__).resolve().parents[2]
 KEY = bytes(range(32))
 SECRET = "whsec_" + base64.b64encode(KEY).decode()
 
@@ -158,6 +161,18 @@ def test_an_event_is_posted_and_its_signature_verifies():
     expected = base64.b64encode(hmac.new(KEY, signed, hashlib.sha256).digest()).decode()
     assert headers["webhook-signature"] == "v1," + expected
     assert (arrived(metrics), lost(metrics)) == (1, {})
+
+
+def test_the_lines_of_the_documentation_verify_a_signature():
+    (lines,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "outputs.md").read_text(), re.DOTALL)
+    exec(lines, written := {})
+    receiver = Receiver()
+    tell(receiver, told(event(1)))
+    ((_, _, headers, body),) = receiver.requests
+    assert written["verified"](SECRET, headers, body)
+    assert not written["verified"](SECRET, headers, body + b" ")
+    assert not written["verified"](SECRET, headers | {"webhook-timestamp": "1700000001"}, body)
+    assert not written["verified"]("whsec_" + base64.b64encode(bytes(32)).decode(), headers, body)
 
 
 def test_while_a_secret_is_changed_both_sign():
