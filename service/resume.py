@@ -216,10 +216,11 @@ class RedisStore:
                 given = await answer
         except (RedisError, OSError) as error:  # TimeoutError is an OSError
             self._metrics.store_failures.labels(call).inc()
+            why = f"{call}: {type(error).__name__} {error}".rstrip()
             if self._answers:
-                logger.warning("the store of sessions does not answer (%s): %r; sessions go on without it", call, error)
+                logger.warning("the store of sessions does not answer; sessions go on without it: %s", why)
             self._answers = False
-            raise StoreUnavailable(f"{call}: {error!r}") from error
+            raise StoreUnavailable(why) from error
         if not self._answers:
             logger.info("the store of sessions answers again")
         self._answers = True
