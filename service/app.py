@@ -17,7 +17,8 @@ from service.engine import Engine
 from service.errors import InvalidRequest, Problem, SignstreamError, problem_of
 from service.house import House
 from service.limits import BodyLimit, PageHeaders
-from service.routes import clips, health, models, stream
+from service.openapi import operation_id
+from service.routes import clips, contracts, health, inference, models, sessions, stream
 from service.settings import Settings
 
 logger = logging.getLogger("signstream")
@@ -41,10 +42,12 @@ def create_app(settings: Settings | None = None, engines: Sequence[Engine] | Non
         summary="Watches hands: gesture and signing events from landmarks, pictures and videos.",
         version="0.1.0",
         lifespan=lifespan,
+        generate_unique_id_function=operation_id,
+        openapi_url=None,  # FastAPI's pages load scripts from elsewhere; ours, see routes/contracts.py, do not
     )
     app.state.house = house
     app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes)
-    for routes in (health, models, clips, stream):
+    for routes in (health, models, clips, sessions, stream, contracts, inference):
         app.include_router(routes.router)
     if settings.page_dir.is_dir():
         app.mount("/", PageHeaders(StaticFiles(directory=settings.page_dir, html=True)))

@@ -8,17 +8,36 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import StreamingResponse
 
-from service.answers import write
+from service.answers import Opened, Status, write
 from service.configuration import Configuration
-from service.errors import InvalidRequest, Unauthorised
+from service.errors import Busy, Draining, InvalidRequest, NotReady, Unauthorised, UnknownModel, UnknownSession
 from service.keys import KEYED, SCHEMES, check_key, same
 from service.live import LiveSession
+from service.openapi import problems
 from service.routes.health import house_of
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
 
+_GONE = problems(UnknownSession("there is no such session here: it has ended, or was kept no longer"))
 
-@router.post("", status_code=201, dependencies=KEYED)
+
+@router.post(
+    "",
+    status_code=201,
+    dependencies=KEYED,
+    summary="Open a session",
+    response_model=None,
+    responses={
+        201: {"model": Opened},
+        **problems(
+            UnknownModel("no model sings; choose from signing, signs"),
+            InvalidRequest("body.aspect: Input should be greater than or equal to 0.1"),
+            NotReady("try again in a moment"),
+            Draining("the service is about to stop; try again in a moment"),
+            Busy("all 256 streams are taken; try again later"),
+        ),
+    },
+)
 async def open_session(request: Request, configuration: Configuration) -> dict[str, Any]:
     """A session, and the token with which a socket opens it: once, and soon."""
     house = house_of(request)
@@ -35,13 +54,19 @@ async def open_session(request: Request, configuration: Configuration) -> dict[s
     }
 
 
-@router.get("/{session}", dependencies=KEYED)
+@router.get(
+    "/{session}",
+    dependencies=KEYED,
+    summary="Look at a session",
+    response_model=None,
+    responses={200: {"model": Status}, **_GONE},
+)
 async def session_status(request: Request, session: str) -> Mapping[str, Any]:
     """How a session that lives is doing."""
     return house_of(request).sessions.find(session).status()
 
 
-@router.delete("/{session}", status_code=204, dependencies=KEYED)
+@router.delete("/{session}", status_code=204, dependencies=KEYED, summary="End a session", responses=_GONE)
 async def end_session(request: Request, session: str) -> Response:
     """End it, as `stop` does; answers once it has ended."""
     live = house_of(request).sessions.find(session)
@@ -50,7 +75,20 @@ async def end_session(request: Request, session: str) -> Response:
     return Response(status_code=204)
 
 
-@router.get("/{session}/events", response_class=StreamingResponse, dependencies=SCHEMES)
+@router.get(
+    "/{session}/events",
+    dependencies=SCHEMES,
+    summary="Watch a session",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "Server-Sent Events: the `event` messages of the socket, and its `summary` in the end.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        },
+        **_GONE,
+        **problems(InvalidRequest("Last-Event-ID is an event's number, got 'one'")),
+    },
+)
 async def watch_session(
     request: Request,
     session: str,

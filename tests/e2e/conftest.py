@@ -32,6 +32,17 @@ def signing_label(address: str) -> str:
     return next(label for label in model["labels"] if label != model["background"])
 
 
+def collect(complaints: list[str], page: Page) -> None:
+    """All that the page will complain about: errors, lost requests, breaches of its security policy."""
+    page.on("console", lambda said: said.type == "error" and complaints.append(said.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("requestfailed", lambda lost: complaints.append(f"{lost.url}: {lost.failure}"))
+    page.add_init_script(
+        "addEventListener('securitypolicyviolation', (event) => "
+        "console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`))"
+    )
+
+
 @dataclass
 class Visit:
     """One page in a browser of its own, and all it complained about."""
@@ -71,13 +82,7 @@ def visit(address: str, tmp_path: Path) -> Iterator[Callable[[Path | None], Visi
             recording = None if clip is None else record(clip, tmp_path / f"{clip.stem}.mjpeg")
             page = stack.enter_context(browser(recording)).new_page(viewport={"width": 1280, "height": 900})
             one = Visit(page, recording)
-            page.on("console", lambda said: said.type == "error" and one.complaints.append(said.text))
-            page.on("pageerror", lambda error: one.complaints.append(str(error)))
-            page.on("requestfailed", lambda lost: one.complaints.append(f"{lost.url}: {lost.failure}"))
-            page.add_init_script(
-                "addEventListener('securitypolicyviolation', (event) => "
-                "console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`))"
-            )
+            collect(one.complaints, page)
             page.goto(address)
             page.locator("html[data-loaded=true]").wait_for(state="attached")
             visits.append(one)

@@ -1,0 +1,78 @@
+"""What REST tells callers beside what a socket tells them (`answers`): the types that make its schema."""
+
+from __future__ import annotations
+
+from typing import Literal, NotRequired
+
+from pydantic import ConfigDict, with_config
+from typing_extensions import TypedDict
+
+from service.answers import Model, Segment, Window
+
+_documented = with_config(ConfigDict(use_attribute_docstrings=True))
+
+
+@_documented
+class Models(TypedDict):
+    """The loaded models."""
+
+    models: list[Model]
+    default: list[str]
+    """Names of those that answer who names none."""
+
+
+@_documented
+class Media(TypedDict):
+    """What a posted clip is."""
+
+    kind: str
+    """`video`, or the format of the landmark file."""
+    frames: int
+    duration_s: float
+    fps: float
+    aspect: float
+    """Width / height of the picture."""
+    frames_with_person: int
+    """Frames that show anybody."""
+
+
+@_documented
+class Judged(TypedDict):
+    """What one model says of a clip."""
+
+    labels: list[str]
+    windows: list[Window]
+    """In the order of time; their probabilities are in the order of the labels."""
+    segments: list[Segment]
+    """The events, in the order of their starts."""
+
+
+@_documented
+class Clip(TypedDict):
+    """A judged clip."""
+
+    media: Media
+    models: dict[str, Judged]
+    """By the model's name."""
+
+
+@_documented
+class Alive(TypedDict):
+    """The process runs."""
+
+    status: Literal["alive"]
+
+
+@_documented
+class Readiness(TypedDict):
+    """How far the service is."""
+
+    status: Literal["ready", "warming", "draining", "failed"]
+    models: list[str]
+    """Those that are warm."""
+    provider: NotRequired[str]
+    """What onnxruntime really runs on, once it is ready."""
+    fallback: NotRequired[list[str]]
+    """Models that do not run on what they were to run on."""
+    detail: NotRequired[str]
+    """Why it failed."""

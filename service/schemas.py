@@ -1,0 +1,28 @@
+"""How types are written down as JSON Schema, for both contracts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def untitled(schema: Any) -> Any:
+    """Without titles, which only repeat names."""
+    if isinstance(schema, list):
+        return [untitled(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {key: untitled(value) for key, value in schema.items() if key != "title" or not isinstance(value, str)}
+
+
+def draft07(schema: Any) -> Any:
+    """As AsyncAPI has it: nothing stands beside a reference, and a tuple is a list of `items`."""
+    if isinstance(schema, list):
+        return [draft07(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    told = {key: draft07(value) for key, value in schema.items()}
+    if "$ref" in told and len(told) > 1:
+        return {"allOf": [{"$ref": told.pop("$ref")}], **told}
+    if "prefixItems" in told:
+        told["items"] = told.pop("prefixItems")
+    return told
