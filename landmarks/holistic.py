@@ -46,13 +46,14 @@ def place(part: str, points: NDArray[np.floating], xyz: NDArray[np.float32], con
     A point with NaN or infinity was not seen; nor was a part that is all zeros, as many recorders write it.
     Raises FormatError where the number of points or channels is not the part's.
     """
-    _write(part, points, xyz, confidence)
+    _write(part, points, xyz)
     where = PARTS[part]
-    _hide(xyz[..., where, :], confidence[..., where])
+    _hide(xyz[..., where, :])
+    confidence[..., where] = np.where(np.isnan(xyz[..., where, 0]), 0.0, _sure(points))
 
 
-def _write(part: str, points: NDArray[np.floating], xyz: NDArray[np.float32], confidence: NDArray[np.float32]) -> None:
-    """As `place`, but for points with NaN or infinity, which `_hide` hides for all parts at once."""
+def _write(part: str, points: NDArray[np.floating], xyz: NDArray[np.float32]) -> None:
+    """As `place`, but for points with NaN or infinity, which `_hide` hides in all parts at once."""
     where = PARTS[part]
     expected, channels = where.stop - where.start, points.shape[-1] if points.ndim > 1 else 0
     if not 2 <= channels <= 4 or points.shape[-2] != expected:
@@ -60,25 +61,24 @@ def _write(part: str, points: NDArray[np.floating], xyz: NDArray[np.float32], co
     if points.dtype != _SINGLE:
         with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, which is: not seen
             points = points.astype(_SINGLE)
-    target, sure = xyz[..., where, :], confidence[..., where]
+    target = xyz[..., where, :]
     if channels == 2:
         target[..., :2], target[..., 2] = points, 0.0
     else:
         target[...] = points[..., :3]
-    if channels == 4:
-        np.fmin(np.fmax(points[..., 3], 0.0), 1.0, out=sure)  # which make 0 of NaN
-    else:
-        sure[...] = 1.0
     if not points[..., 0, 0].all():  # only then it can be all zeros
         target[~target.any(axis=(-2, -1))] = np.nan
 
 
-def _hide(xyz: NDArray[np.float32], confidence: NDArray[np.float32]) -> None:
-    """Points (..., 3) with NaN or infinity become NaN, and of confidence 0."""
+def _hide(xyz: NDArray[np.float32]) -> None:
+    """Points (..., 3) with NaN or infinity become NaN."""
     finite = np.isfinite(xyz)
-    unseen = ~(finite[..., 0] & finite[..., 1] & finite[..., 2])
-    xyz[unseen] = np.nan
-    confidence[unseen] = 0.0
+    xyz[~(finite[..., 0] & finite[..., 1] & finite[..., 2])] = np.nan
+
+
+def _sure(points: NDArray[np.floating]) -> NDArray[np.floating] | float:
+    """(..., n) visibility of points, 0 to 1; 1 where they have none."""
+    return np.fmin(np.fmax(points[..., 3], 0.0), 1.0) if points.shape[-1] == 4 else 1.0  # fmax makes 0 of NaN
 
 
 def put(
@@ -104,13 +104,23 @@ def put(
     confidence[..., where] = np.where(seen, trust, 0.0)
 
 
-def frame(**parts: ArrayLike | None) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """xyz (75, 3) and confidence (75,) of one frame from its parts by name; a part left out or None is unseen."""
-    xyz, confidence = _NOTHING.copy(), np.zeros(len(HOLISTIC_75), np.float32)
+def body(**parts: ArrayLike | None) -> NDArray[np.float32]:
+    """xyz (75, 3) of one frame from its parts by name; a part left out or None is unseen."""
+    xyz = _NOTHING.copy()
     for part, points in parts.items():
         if points is not None:
-            _write(part, np.asarray(points), xyz, confidence)
-    _hide(xyz, confidence)
+            _write(part, np.asarray(points), xyz)
+    _hide(xyz)
+    return xyz
+
+
+def frame(**parts: ArrayLike | None) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """xyz (75, 3) and confidence (75,) of one frame, as `body`."""
+    xyz, confidence = body(**parts), np.zeros(len(HOLISTIC_75), np.float32)
+    for part, points in parts.items():
+        if points is not None:
+            confidence[PARTS[part]] = _sure(np.asarray(points))
+    confidence[np.isnan(xyz[:, 0])] = 0.0
     return xyz, confidence
 
 

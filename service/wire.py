@@ -44,7 +44,8 @@ _PARTS = (
     (Flags.LEFT_HAND, "left_hand", (len(HAND_21), 3)),
     (Flags.RIGHT_HAND, "right_hand", (len(HAND_21), 3)),
 )
-_ALL = sum(Flags)
+_ALL = int(sum(Flags))
+_FLOAT16, _PICTURE, _JOINTS = int(Flags.FLOAT16), int(Flags.PICTURE), int(Flags.JOINTS)  # as numbers they take a tenth
 
 
 @dataclass(frozen=True)
@@ -135,13 +136,13 @@ class Reader:
                 yield self._frame(*moment, bodies)
                 bodies = []
             at += HEADER.size
-            if flags & Flags.PICTURE:
-                if flags != Flags.PICTURE or at == len(data):
+            if flags & _PICTURE:
+                if flags != _PICTURE or at == len(data):
                     raise InvalidMessage("a picture frame has no other flag, and a picture")
                 self._expect("picture")
                 yield PictureFrame(seq, self._at_s(seq, at_s), data[at:])
                 return
-            self._expect("float16" if flags & Flags.FLOAT16 else "float32")
+            self._expect("float16" if flags & _FLOAT16 else "float32")
             size, body = self._body(flags, data, at)
             bodies.append(body)
             at += size
@@ -149,7 +150,7 @@ class Reader:
 
     def _body(self, flags: int, data: bytes, at: int) -> tuple[int, NDArray[np.float32]]:
         """One record's payload: its size in bytes, and the body (V, 3) in it."""
-        joints = len(self.layout) if flags & Flags.JOINTS else 0
+        joints = len(self.layout) if flags & _JOINTS else 0
         kind, count, shapes = _payload(flags, joints)
         size = count * kind.itemsize
         if len(data) < at + size:
@@ -160,7 +161,7 @@ class Reader:
         if joints:
             return size, values.reshape(joints, 3)
         self._expect_parts()
-        return size, holistic.frame(**{part: values[where].reshape(shape) for part, where, shape in shapes})[0]
+        return size, holistic.body(**{part: values[where].reshape(shape) for part, where, shape in shapes})
 
     def _json(self, message: dict[str, Any]) -> LandmarkFrame:
         self._expect("json")
