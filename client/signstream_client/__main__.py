@@ -15,6 +15,7 @@ from signstream_client.frame import Picture
 from signstream_client.live import LivePictures
 from signstream_client.messages import Message
 from signstream_client.pictures import NoCamera, Webcam
+from signstream_client.reconnect import Reconnect
 from signstream_client.rest import DEFAULT_URL
 
 FINE, REFUSED, MISUSED, NO_SERVER = 0, 1, 2, 3
@@ -24,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Returns 0; 1 where the service refused; 2 for a file or camera that is not there; 3 where no service answers."""
     given = _parser().parse_args(arguments)
     try:
-        with Client(given.url) as client:
+        with Client(given.url, key=given.key) as client:
             if given.command == "webcam":
                 return _watch(client, given)
             return _ask(client, given)
@@ -44,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
         help="of the service (SIGNSTREAM_URL; %(default)s)",
     )
     shared.add_argument("--models", type=lambda text: text.split(","), help="names, by commas; all by default")
+    shared.add_argument("--key", help="for a service with keys (SIGNSTREAM_KEY, which no list of processes shows)")
     shared.add_argument("--json", action="store_true", help="print JSON")
     parser = argparse.ArgumentParser(
         prog="signstream-client",
@@ -73,7 +75,11 @@ def _ask(client: Client, given: argparse.Namespace) -> int:
 
 
 def _watch(client: Client, given: argparse.Namespace) -> int:
-    with Webcam(given.camera) as webcam, client.stream(given.models, landmarks=True) as stream:
+    again = Reconnect(restart=True)
+    with (
+        Webcam(given.camera) as webcam,
+        client.stream(given.models, landmarks=True, resumable=True, reconnect=again) as stream,
+    ):
         names = ", ".join(model.name for model in stream.ready.models)
         print(f"watching camera {given.camera} with {names}; Ctrl-C ends", file=sys.stderr)
         watch(stream, webcam, given.json)

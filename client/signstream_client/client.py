@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Any, Unpack
 
 import httpx
 from websockets.exceptions import ConnectionClosed
@@ -16,29 +17,39 @@ from websockets.sync.client import ClientConnection, connect
 
 from signstream_client import rest
 from signstream_client.clip import Clip
-from signstream_client.errors import AnswerTimeout
+from signstream_client.configuration import Changes, Options, given
+from signstream_client.errors import AnswerTimeout, NoServer, ProblemError
 from signstream_client.frame import Frame, Picture
-from signstream_client.messages import Message, Ready, Summary
+from signstream_client.messages import Event, Message, Ready, Summary
 from signstream_client.model import Model, Readiness
 from signstream_client.protocol import StreamProtocol
-from signstream_client.transport import CONNECT_S, MAX_UNREAD, close_frame, own_errors
+from signstream_client.reconnect import Reconnect, Tries
+from signstream_client.session import Session, Viewer
+from signstream_client.transport import CONNECT_S, Address, close_frame, may_pass, own_errors
 
 
 class Client:
     """A signstream service.
 
     url: like http://127.0.0.1:8000. timeout_s: longest wait for one answer; a long video takes its time.
+    key: who asks, for a service with keys; None takes that of SIGNSTREAM_KEY, if there is one.
     transport: how requests travel; httpx's own by default.
     Every call raises NoServer, AnswerTimeout, ProtocolError, or the twin of the problem that was answered.
     """
 
     def __init__(
-        self, url: str = rest.DEFAULT_URL, *, timeout_s: float = 300.0, transport: httpx.BaseTransport | None = None
+        self,
+        url: str = rest.DEFAULT_URL,
+        *,
+        timeout_s: float = 300.0,
+        key: str | None = None,
+        transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.url = rest.base_url(url)
         self.timeout_s = timeout_s
+        self._who = rest.key_headers(key)
         limits = httpx.Timeout(timeout_s, connect=CONNECT_S)
-        self._http = httpx.Client(base_url=self.url, timeout=limits, transport=transport)
+        self._http = httpx.Client(base_url=self.url, timeout=limits, headers=self._who, transport=transport)
 
     def __enter__(self) -> Client:
         return self
@@ -76,33 +87,72 @@ class Client:
         """Whether every model is warm."""
         return rest.read_ready(*self._ask("GET", rest.READY))
 
+    def session(self, models: Sequence[str] | None = None, **options: Unpack[Options]) -> Session:
+        """A session that waits for its socket: `join` opens it, or a browser that is handed the token."""
+        return rest.read_session(*self._ask("POST", rest.SESSIONS, json=given(models, options)))
+
+    def end(self, session: Session | str) -> None:
+        """End a session, given by itself or by its id, as `stop` does."""
+        rest.check_ended(*self._ask("DELETE", rest.session_path(session)))
+
+    def watch(
+        self, session: Session | str, *, after: int = 0, reconnect: Reconnect | None = None
+    ) -> Iterator[Event | Summary]:
+        """A session's events as they are told, then the summary, for who only looks on.
+
+        session: by itself, by its id, or the address that its `watch` is.
+        after: number of the last event that is known already.
+        A lost connection is made anew as `reconnect` says, and each event comes once.
+        """
+        viewer, tries = Viewer(after), Tries(reconnect or Reconnect())
+        while viewer.summary is None:
+            try:
+                for message in self._look_on(rest.events_path(session), viewer):
+                    tries.stood()
+                    yield message
+            except (NoServer, AnswerTimeout, ProblemError) as error:
+                tries.lost()
+                if not may_pass(error) or (wait_s := tries.wait_s()) is None:
+                    raise
+                time.sleep(wait_s)
+
+    def _look_on(self, path: str, viewer: Viewer) -> Iterator[Event | Summary]:
+        with own_errors(self.url), self._http.stream("GET", path, headers=viewer.headers) as answer:
+            if answer.status_code != 200:
+                raise rest.refusal(answer.status_code, answer.read())
+            for line in answer.iter_lines():
+                if (message := viewer.read(line)) is not None:
+                    yield message
+        if viewer.summary is None:
+            raise NoServer(f"{self.url} ended the events without a summary")
+
     def _ask(
-        self, method: str, path: str, params: dict[str, str] | None = None, content: IO[bytes] | None = None
+        self,
+        method: str,
+        path: str,
+        params: dict[str, str] | None = None,
+        content: IO[bytes] | None = None,
+        json: dict[str, Any] | None = None,
     ) -> tuple[int, bytes]:
         headers = rest.FILE_HEADERS if content else None
         with own_errors(self.url):
-            answer = self._http.request(method, path, params=params, content=content, headers=headers)
+            answer = self._http.request(method, path, params=params, content=content, json=json, headers=headers)
         return answer.status_code, answer.content
 
     @contextmanager
     def stream(
-        self,
-        models: Sequence[str] | None = None,
-        *,
-        aspect: float | None = None,
-        scores: bool = False,
-        landmarks: bool = False,
-        float16: bool = False,
+        self, models: Sequence[str] | None = None, *, reconnect: Reconnect | None = None, **options: Unpack[Options]
     ) -> Iterator[Stream]:
-        """An open stream, ready for frames; arguments as in `StreamProtocol`. Leaving the block hangs up."""
-        protocol = StreamProtocol(models, aspect=aspect, scores=scores, landmarks=landmarks, float16=float16)
-        with ExitStack() as hanging_up:
-            with own_errors(self.url):
-                address = rest.socket_url(self.url)
-                opening = connect(address, open_timeout=CONNECT_S, max_queue=MAX_UNREAD, max_size=None)
-                socket = hanging_up.enter_context(opening)
-            stream = Stream(socket, protocol, self.timeout_s)
-            stream.open()
+        """An open stream, ready for frames; arguments as in `Options` and `Reconnect`. Leaving the block ends it."""
+        protocol = StreamProtocol(models, reconnect=reconnect, **options)
+        with Stream(Address(self.url, self._who), protocol, self.timeout_s) as stream:
+            yield stream
+
+    @contextmanager
+    def join(self, session: Session, *, reconnect: Reconnect | None = None) -> Iterator[Stream]:
+        """The stream of a session that waits for it. Leaving the block ends it."""
+        protocol = StreamProtocol(reconnect=reconnect, opened=True, **session.options)
+        with Stream(Address(self.url, self._who, session.token), protocol, self.timeout_s) as stream:
             yield stream
 
 
@@ -111,46 +161,76 @@ class Stream:
 
     One thread may send while another iterates. Who only sends may read it all after `stop`, up to about 4,000
     messages; more than that, and the service is made to wait until they are read.
+
+    Where the stream is resumable and its line is lost, whoever calls next makes a new one, and waits for it:
+    `Interrupted` and `Resumed` are among the messages, and no event is lost or told twice. Every call raises
+    StreamClosed where the service ends the stream, and StreamLost, which is one, where it cannot be resumed.
     """
 
     ready: Ready
-    """What was agreed, and the models that answer."""
+    """What was agreed at first, and the models that answer."""
 
-    def __init__(self, socket: ClientConnection, protocol: StreamProtocol, timeout_s: float) -> None:
-        self._socket = socket
+    def __init__(self, address: Address, protocol: StreamProtocol, timeout_s: float) -> None:
+        self._address = address
         self._protocol = protocol
         self._timeout_s = timeout_s
+        self._line: ClientConnection | None = None
         self._held: deque[Message] = deque()
-        self._reading = threading.Lock()
+        # Who reads may come to say something, never the other way round.
+        self._reading, self._saying = threading.Lock(), threading.Lock()
 
-    def open(self) -> None:
-        """Send `start` and wait for `ready`; `Client.stream` has done it."""
-        self._say(self._protocol.start())
-        try:
-            while self._protocol.ready is None:
-                self._read(self._timeout_s)
-        except TimeoutError as error:
-            raise AnswerTimeout(f"no ready within {self._timeout_s:g} s after start") from error
+    def __enter__(self) -> Stream:
+        self._open_line()
+        assert self._protocol.ready is not None
         self._held.clear()
         self.ready = self._protocol.ready
+        return self
 
-    def send(self, frame: Frame | Picture) -> int:
-        """Send one frame; returns its seq. Raises BadFrame where time does not grow, StreamClosed."""
-        seq, data = self._protocol.frame(frame)
-        self._say(data)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._line is not None:
+            self._line.close()
+
+    def send(self, *frames: Frame | Picture) -> int:
+        """Send frames in one message; returns the seq of the last. Raises BadFrame where time does not grow."""
+        seq = -1
+
+        def say() -> list[str | bytes]:
+            nonlocal seq
+            seq, messages = self._protocol.frames(*frames)
+            return messages
+
+        self._say(say)
         return seq
 
     def send_picture(self, picture: bytes, at_s: float) -> int:
         """Send a JPEG, PNG or WebP file of the moment `at_s`; returns its seq."""
         return self.send(Picture(at_s, picture))
 
+    def keepalive(self) -> None:
+        """Say that all is well, and hear the same: `Done` follows, as after the next three."""
+        self._say(lambda: [self._protocol.keepalive()])
+
+    def flush(self) -> None:
+        """Have everything judged that was sent, and end what is open; then go on as after a gap."""
+        self._say(lambda: [self._protocol.flush()])
+
+    def configure(self, **changes: Unpack[Changes]) -> None:
+        """Change what the session was opened with, from the next frame on."""
+        self._say(lambda: [self._protocol.configure(**changes)])
+
+    def reset(self) -> None:
+        """End what is open and forget all frames; time may begin anew."""
+        self._say(lambda: [self._protocol.reset()])
+
     def __iter__(self) -> Iterator[Message]:
-        """Messages as they come, the summary last. Raises StreamClosed where the service hangs up before."""
+        """Messages as they come, the summary last."""
         while (message := self._next(None)) is not None:
             yield message
 
     def poll(self) -> Iterator[Message]:
-        """The messages that have come by now, without waiting."""
+        """The messages that have come by now, without waiting, unless for a new line in place of a lost one."""
         while True:
             try:
                 message = self._next(0)
@@ -162,7 +242,7 @@ class Stream:
 
     def stop(self) -> Summary:
         """End what is open and wait for the summary; messages on the way are kept for who iterates."""
-        self._say(self._protocol.stop())
+        self._say(lambda: [self._protocol.stop()])
         while self._protocol.summary is None:
             with self._reading:
                 if self._protocol.summary is not None:
@@ -182,22 +262,74 @@ class Stream:
             return self._held.popleft()
 
     def _read(self, timeout_s: float | None) -> bool:
-        """Take one message off the wire; false when it is closed after the summary."""
+        """Take one message off the line; false when it is closed after the summary. `_reading` is held."""
+        line = self._line
+        if line is None:
+            with self._saying:
+                self._mend()
+            return True
         try:
-            message = self._protocol.receive(self._socket.recv(timeout_s))
+            self._take(line, timeout_s)
         except ConnectionClosed as closed:
-            self._protocol.closed(*close_frame(closed))
-            return False
-        if message is not None:
-            self._held.append(message)
+            interrupted = self._protocol.closed(*close_frame(closed))
+            if interrupted is None:
+                return False
+            self._held.append(interrupted)
+            self._line = None
         return True
 
-    def _say(self, data: str | bytes) -> None:
-        try:
-            self._socket.send(data)
-        except ConnectionClosed as closed:
-            # A problem that says why may lie unread before the close.
-            with self._reading:
-                while self._read(0):
-                    pass
-            self._protocol.closed(*close_frame(closed))
+    def _take(self, line: ClientConnection, timeout_s: float | None) -> None:
+        message = self._protocol.receive(line.recv(timeout_s))
+        if message is not None:
+            self._held.append(message)
+
+    def _say(self, say: Callable[[], Sequence[str | bytes]]) -> None:
+        """Send what is to be said now; where the line is lost, over a new one, with all else that may be lost."""
+        with self._saying:
+            line = self._mend()
+            if _sent(line, say()):
+                return
+        # What says why may lie unread before the close.
+        with self._reading:
+            while self._line is line and self._read(self._timeout_s):
+                pass
+        with self._saying:
+            self._mend()
+
+    def _mend(self) -> ClientConnection:
+        """The line, or a new one in its place. `_saying` is held."""
+        while (line := self._line) is None:
+            time.sleep(self._protocol.wait_s())
+            try:
+                self._open_line()
+            except (NoServer, AnswerTimeout, ProblemError) as error:
+                if not may_pass(error):
+                    raise
+        return line
+
+    def _open_line(self) -> None:
+        """Open a line, say what comes first, and all that has to be sent again; it may be lost again meanwhile."""
+        with ExitStack() as giving_up:
+            with own_errors(self._address.base):
+                line = giving_up.enter_context(connect(**self._address.next()))
+            try:
+                _sent(line, self._protocol.opening())
+                while not self._protocol.open:
+                    self._take(line, self._timeout_s)
+                self._line = line
+                _sent(line, self._protocol.backlog())
+            except ConnectionClosed as closed:
+                self._protocol.closed(*close_frame(closed))
+            except TimeoutError as error:
+                raise AnswerTimeout(f"no ready within {self._timeout_s:g} s after start") from error
+            giving_up.pop_all()
+
+
+def _sent(line: ClientConnection, messages: Sequence[str | bytes]) -> bool:
+    """Whether they were sent; else the line is lost, and who reads from it will hear why."""
+    try:
+        for message in messages:
+            line.send(message)
+    except ConnectionClosed:
+        return False
+    return True

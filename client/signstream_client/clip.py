@@ -24,7 +24,7 @@ class Media:
 class WindowScores:
     """One window's probabilities, in the order of the model's labels; `at_s` is the moment they speak of.
 
-    hand: whose they are; None of the whole body, or of a hand of unknown side.
+    person: whose they are, 1 where the file holds one body. hand: None of the whole body, or of a hand of unknown side.
     """
 
     start_s: float
@@ -32,11 +32,12 @@ class WindowScores:
     at_s: float
     probabilities: tuple[float, ...]
     hand: Hand | None = None
+    person: int = 1
 
 
 @dataclass(frozen=True)
 class Segment:
-    """One stretch of one label; confidence is the highest probability in it. hand: as of WindowScores."""
+    """One stretch of one label; confidence is the highest probability in it. person, hand: as of WindowScores."""
 
     model: str
     label: str
@@ -44,6 +45,7 @@ class Segment:
     end_s: float
     confidence: float
     hand: Hand | None = None
+    person: int = 1
 
 
 @dataclass(frozen=True)
@@ -94,9 +96,9 @@ def _reading(model: str, fields: Fields) -> Reading:
 
 def _window(row: Fields) -> WindowScores:
     times = row.number("start_s"), row.number("end_s"), row.number("at_s")
-    return WindowScores(*times, row.numbers("probabilities"), row.hand())
+    return WindowScores(*times, row.numbers("probabilities"), row.hand(), row.integer("person"))
 
 
 def _segment(model: str, row: Fields) -> Segment:
     times = row.number("start_s"), row.number("end_s")
-    return Segment(model, row.text("label"), *times, row.number("confidence"), row.hand())
+    return Segment(model, row.text("label"), *times, row.number("confidence"), row.hand(), row.integer("person"))

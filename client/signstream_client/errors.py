@@ -38,13 +38,28 @@ class StreamClosed(SignstreamError):
         super().__init__(f"stream closed ({close_code}): {reason or meaning}")
 
 
+class StreamLost(StreamClosed):
+    """A resumable stream whose line was lost could not be resumed; what was not told by then is lost.
+
+    close_code, reason: of the last line. why: the stream could not be resumed, in words.
+    """
+
+    def __init__(self, close_code: int, reason: str, why: str) -> None:
+        super().__init__(close_code, reason)
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}; {self.why}"
+
+
 _CLOSE_CODES = {
     1000: "the service ended it without a summary",
     1001: "the service is going away",
     1008: "the stream broke the protocol's rules",
     1009: "a message was over the size limit",
     1011: "the service failed",
-    1013: "the service has no room for one more stream; try again later",
+    1012: "the service restarts; try again in a moment",
+    1013: "the service has no room for it; try again later",
 }
 
 
@@ -85,6 +100,48 @@ class Busy(ProblemError):
     """All places for this kind of work are taken; try again later."""
 
     code = "busy"
+
+
+class Draining(ProblemError):
+    """The service is about to stop, and takes nothing new; try again in a moment."""
+
+    code = "draining"
+
+
+class Unauthorised(ProblemError):
+    """The service asks for a key, or knows another one."""
+
+    code = "unauthorised"
+
+
+class UnknownToken(ProblemError):
+    """The token was used, is too old, or never was."""
+
+    code = "unknown-token"
+
+
+class UnknownSession(ProblemError):
+    """There is no such session: it has ended, or was kept no longer."""
+
+    code = "unknown-session"
+
+
+class SessionMoved(ProblemError):
+    """The session goes on over another line, or is over."""
+
+    code = "session-moved"
+
+
+class StoreUnavailable(ProblemError):
+    """Where the service keeps sessions does not answer; try again later."""
+
+    code = "store-unavailable"
+
+
+class BadSnapshot(ProblemError):
+    """What the service kept of a session cannot be read."""
+
+    code = "bad-snapshot"
 
 
 class Late(ProblemError):

@@ -44,6 +44,10 @@ class Fields:
             raise self._wrong(key, "text")
         return value
 
+    def maybe_text(self, key: str) -> str | None:
+        """A string, or None where it is null or absent."""
+        return None if self._raw.get(key) is None else self.text(key)
+
     def number(self, key: str) -> float:
         """A finite number."""
         value = self._raw.get(key)
@@ -55,12 +59,16 @@ class Fields:
         """A number, or None where it is null or absent."""
         return None if self._raw.get(key) is None else self.number(key)
 
-    def integer(self, key: str) -> int:
+    def integer(self, key: str, default: int | None = None) -> int:
         """A whole number."""
-        value = self._raw.get(key)
+        value = self._raw.get(key, default)
         if isinstance(value, bool) or not isinstance(value, int):
             raise self._wrong(key, "whole number")
         return value
+
+    def maybe_integer(self, key: str) -> int | None:
+        """A whole number, or None where it is null or absent."""
+        return None if self._raw.get(key) is None else self.integer(key)
 
     def truth(self, key: str) -> bool:
         """True or false."""

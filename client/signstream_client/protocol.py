@@ -4,84 +4,286 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Unpack
 
-from signstream_client.errors import BadFrame, ProtocolError, StreamClosed
-from signstream_client.frame import Frame, Picture, encode_frame
-from signstream_client.messages import Message, Problem, Ready, Summary, decode_message
+from signstream_client.configuration import HOLISTIC, Changes, Options, given
+from signstream_client.errors import BadFrame, ProtocolError, StreamClosed, StreamLost
+from signstream_client.frame import Frame, Picture, encode_frame, frame_text
+from signstream_client.messages import (
+    Ack,
+    Closing,
+    Done,
+    Event,
+    Interrupted,
+    Message,
+    Problem,
+    Ready,
+    Resumed,
+    Summary,
+    decode_message,
+)
+from signstream_client.reconnect import Reconnect, Tries
+
+MAX_HELD_BYTES = 64 << 20
+"""Of frames that wait to be acknowledged. More than sockets and the service hold on the way: where it is reached, the
+service acknowledges nothing, and the oldest are let go, without which the stream cannot be resumed from before them."""
+
+_COME_BACK = {1001, 1006, 1012, 1013}
+"""Close codes after which a session goes on over a new line; 1006 is a line that went dead."""
+_KEEPALIVE = json.dumps({"type": "keepalive"})
+
+
+@dataclass
+class _Sent:
+    """What may have to be sent again. seq: of a frame; of a control, of the next frame, so that it has been carried out
+    where that one was taken. says: the control's type. done: it was answered."""
+
+    data: str | bytes
+    seq: int
+    control: str | None = None
+    says: str | None = None
+    done: bool = False
 
 
 class StreamProtocol:
-    """Says what the next message is and reads the answers; it knows no socket, thread or clock.
+    """Says what the next message is and reads the answers, over one line or, where resumable, one after another.
 
-    models: names of those that shall answer; None is all.
-    aspect: width / height of the picture that landmarks come from; None leaves it to the service, which takes that
-        of a webcam; pictures bring their own.
-    scores: ask for every window's probabilities. landmarks: ask for what was found in each picture.
-    float16: send landmarks at half size, exact to about 0.0005 of the picture.
+    It knows no socket and no thread; one may ask for what to send while another gives in what was received, but a new
+    line is opened, and `backlog` sent, by one alone.
+
+    models: names of those that shall answer; None leaves it to the service. reconnect: how a lost line is made anew.
+    opened: by a token in the socket's address, so that the first line needs no `start`.
     """
 
     def __init__(
         self,
         models: Sequence[str] | None = None,
         *,
-        aspect: float | None = None,
-        scores: bool = False,
-        landmarks: bool = False,
-        float16: bool = False,
+        reconnect: Reconnect | None = None,
+        opened: bool = False,
+        **options: Unpack[Options],
     ) -> None:
-        self._options: dict[str, object] = {"scores": scores, "landmarks": landmarks}
-        if aspect is not None:
-            self._options["aspect"] = aspect
-        if models is not None:
-            self._options["models"] = list(models)
-        self._float16 = float16
+        self._options: dict[str, Any] = given(models, options)
+        self._how = reconnect or Reconnect()
+        self._opened = opened
+        self._tries = Tries(self._how)
         self._next_seq = 0
         self._last_s = -math.inf
+        self._held: deque[_Sent] = deque()
+        self._held_bytes = 0
+        self._undone: deque[_Sent] = deque()
+        self._acknowledged = -1
+        self._first_seq = 0
+        self._last_number = 0
+        self._retry_after_s = 0.0
+        self._forgotten = False
+        self._lost = Interrupted(1006, "")
         self._last_problem: Problem | None = None
+        self.open = False
         self.ready: Ready | None = None
         self.summary: Summary | None = None
 
-    def start(self) -> str:
-        """The first message."""
-        return json.dumps({"type": "start", **self._options})
+    def opening(self) -> list[str]:
+        """What a line begins with: `start`, or `resume`; nothing where the address has said it all."""
+        opened, self._opened = self._opened, False
+        if self.ready is not None and self.ready.resume is not None and not self._forgotten:
+            about = {"session": self.ready.session, "token": self.ready.resume.token}
+            return [json.dumps({"type": "resume", **about, "last_number": self._last_number})]
+        return [] if opened else [json.dumps({"type": "start", **self._options})]
 
-    def frame(self, frame: Frame | Picture) -> tuple[int, bytes]:
-        """A frame, numbered: (seq, message). Raises BadFrame where its time does not grow; the stream stays good."""
-        if frame.at_s <= self._last_s:
-            raise BadFrame(f"at_s must grow from frame to frame: {frame.at_s} came after {self._last_s}")
-        numbered = replace(frame, seq=self._next_seq)
-        data = encode_frame(numbered, self._float16)
-        self._last_s = frame.at_s
-        self._next_seq += 1
-        return numbered.seq, data
+    def backlog(self) -> list[str | bytes]:
+        """What is to be sent once a new line is open, in this order."""
+        return [sent.data for sent in self._held]
+
+    def frames(self, *frames: Frame | Picture) -> tuple[int, list[str | bytes]]:
+        """Frames, numbered: (seq of the last, messages), which is one message unless they are JSON.
+
+        Raises BadFrame where time does not grow, or for what the session's layout has no place for; the stream stays
+        good, and none of them counts.
+        """
+        last_s, told = self._last_s, []
+        for seq, frame in enumerate(frames, self._next_seq):
+            if frame.at_s <= last_s:
+                raise BadFrame(f"at_s must grow from frame to frame: {frame.at_s} came after {last_s}")
+            last_s = frame.at_s
+            told.append(_Sent(self._encoded(replace(frame, seq=seq)), seq))
+        if any(isinstance(frame, Picture) for frame in frames[:-1]):
+            raise BadFrame("a picture is the last frame of its message; send the next ones by themselves")
+        for sent in told:
+            self._hold(sent)
+        self._last_s = last_s
+        self._next_seq += len(told)
+        texts = [sent.data for sent in told if isinstance(sent.data, str)]
+        return self._next_seq - 1, [*texts] or [b"".join(sent.data for sent in told if isinstance(sent.data, bytes))]
+
+    def keepalive(self) -> str:
+        """I am still here: `Done` is the answer."""
+        return self._control("keepalive")
+
+    def flush(self) -> str:
+        """Judge what waits for frames to come, end what is open; then go on as after a gap."""
+        return self._control("flush")
+
+    def configure(self, **changes: Unpack[Changes]) -> str:
+        """Change what the session was opened with, from the next frame on."""
+        news = given(None, changes)
+        decoding = {**self._options.get("decoding", {}), **news.get("decoding", {})}
+        self._options |= news | ({"decoding": decoding} if decoding else {})
+        return self._control("configure", news)
+
+    def reset(self) -> str:
+        """End what is open and forget all frames; time may begin anew."""
+        self._last_s = -math.inf
+        return self._control("reset")
 
     def stop(self) -> str:
-        """The last message."""
-        return json.dumps({"type": "stop"})
+        """The last message: all finals, a summary, and the close."""
+        return self._control("stop")
 
     def receive(self, data: str | bytes) -> Message | None:
-        """Read one message; None for a type of a newer service. Raises ProtocolError.
+        """Read one message; None for what was told before, and for a type of a newer service.
 
-        A problem before `ready` means that there is no stream: its twin is raised.
+        Raises ProtocolError. A problem before `ready` means that there is no stream: its twin is raised; one that
+        refuses to resume is raised as StreamLost.
         """
         message = decode_message(data)
+        if not (self.open or message is None or isinstance(message, Ready | Resumed | Ack | Problem)):
+            raise ProtocolError(f"the service sent {type(message).__name__.lower()} before ready")
         match message:
             case Ready():
-                self.ready = message
+                self._begin(message)
+            case Resumed():
+                self._go_on(message.next_seq)
+            case Event():
+                if message.number <= self._last_number:
+                    return None
+                self._last_number = message.number
+                self._tries.stood()
+            case Ack():
+                self._acknowledged = max(self._acknowledged, message.seq)
+                if self.open:
+                    self._tries.stood()
+            case Done():
+                return self._carried_out(message)
+            case Closing():
+                self._retry_after_s = message.retry_after_s
+            case Problem():
+                self._complaint(message)
             case Summary():
                 self.summary = message
-            case Problem():
-                self._last_problem = message
-                if self.ready is None:
-                    raise message.error()
-            case _ if self.ready is None and message is not None:
-                raise ProtocolError(f"the service sent {type(message).__name__.lower()} before ready")
         return message
 
-    def closed(self, close_code: int | None, reason: str) -> None:
-        """The socket is closed. Raises StreamClosed, caused by the last problem, unless the summary had come."""
-        if self.summary is None:
-            cause = self._last_problem.error() if self._last_problem else None
-            raise StreamClosed(close_code or 1006, reason) from cause
+    def closed(self, close_code: int | None, reason: str) -> Interrupted | None:
+        """The line is closed: None after the summary; Interrupted where a new one is to be tried, after `wait_s`.
+
+        Raises StreamClosed, caused by the last problem.
+        """
+        self.open = False
+        if self.summary is not None:
+            return None
+        close_code = close_code or 1006
+        resumable = self.ready is not None and self.ready.resume is not None
+        if not resumable or not (close_code in _COME_BACK or self._forgotten):
+            raise StreamClosed(close_code, reason) from self._cause
+        self._lost = Interrupted(close_code, reason)
+        self._tries.lost(self._retry_after_s)
+        self._retry_after_s = 0.0
+        return self._lost
+
+    def wait_s(self) -> float:
+        """How long to wait before the next line is tried. Raises StreamLost where that has been tried long enough."""
+        wait_s = self._tries.wait_s()
+        if wait_s is None:
+            raise self._given_up(f"no new line within {self._how.within_s:g} s") from self._cause
+        return wait_s
+
+    def _begin(self, ready: Ready) -> None:
+        """A session, be it a new one in place of one that is kept no longer."""
+        self.ready, self._forgotten = ready, False
+        self._let_go()
+        self._last_number = 0
+        self._first_seq = self._held[0].seq if self._held else self._next_seq
+        self.open = True
+        self._tries.up()
+
+    def _go_on(self, next_seq: int) -> None:
+        self._let_go()
+        next_seq = max(next_seq, self._first_seq)
+        first = self._held[0].seq if self._held else self._next_seq
+        if next_seq < first:
+            raise self._given_up(f"the service wants frames from {next_seq} on, of which those to {first} are let go")
+        # Of a control that was carried out, the answer may have been lost: a keepalive brings it.
+        asked = [
+            replace(sent, data=_KEEPALIVE, says="keepalive")
+            for sent in self._held
+            if sent.seq < next_seq and sent.control
+        ]
+        self._held = deque([*asked, *(sent for sent in self._held if sent.seq >= next_seq)])
+        self._held_bytes = sum(len(sent.data) for sent in self._held)
+        self._undone = deque(sent for sent in self._held if sent.control and sent.control != "stop")
+        self.open = True
+        self._tries.up()
+
+    def _carried_out(self, done: Done) -> Done:
+        """With the control's own name, where a keepalive stood for it."""
+        while self._undone:
+            sent = self._undone.popleft()
+            sent.done = True
+            if sent.says == done.control:
+                return replace(done, control=sent.control or done.control)
+        return done
+
+    def _complaint(self, problem: Problem) -> None:
+        self._last_problem = problem
+        if self.open:
+            return
+        if self.ready is None:
+            raise problem.error()
+        if problem.code == "unknown-session" and self._how.restart:
+            self._forgotten = True
+        elif problem.code == "unknown-session":
+            raise self._given_up("the service does not know the session any more") from problem.error()
+        elif problem.status < 500:  # else it is closed for now, with 1013
+            raise problem.error()
+
+    def _given_up(self, why: str) -> StreamLost:
+        return StreamLost(self._lost.close_code, self._lost.reason, why)
+
+    @property
+    def _cause(self) -> Exception | None:
+        return None if self._last_problem is None else self._last_problem.error()
+
+    def _control(self, control: str, about: Mapping[str, Any] | None = None) -> str:
+        data = json.dumps({"type": control, **(about or {})})
+        sent = _Sent(data, self._next_seq, control, control)
+        self._hold(sent)
+        if control != "stop":
+            self._undone.append(sent)
+        return data
+
+    def _hold(self, sent: _Sent) -> None:
+        """Keep what may have to be sent again, as long as it may."""
+        if self.ready is None or self.ready.resume is None:
+            return
+        self._let_go()
+        self._held.append(sent)
+        self._held_bytes += len(sent.data)
+        while self._held_bytes > MAX_HELD_BYTES:
+            self._held_bytes -= len(self._held.popleft().data)
+
+    def _let_go(self) -> None:
+        """Of what is safe."""
+        while self._held and (self._held[0].done or self._held[0].seq <= self._acknowledged):
+            self._held_bytes -= len(self._held.popleft().data)
+
+    def _encoded(self, frame: Frame | Picture) -> str | bytes:
+        encoding, layout = self._options.get("encoding", "any"), self._options.get("layout", HOLISTIC)
+        if isinstance(frame, Frame):
+            if layout != HOLISTIC and any(body.joints is None for body in frame.bodies):
+                raise BadFrame(f"frames of the layout {layout} have joints: where nobody is seen, None for each")
+            if encoding == "json":
+                return frame_text(frame)
+        return encode_frame(frame, encoding == "float16")

@@ -7,7 +7,22 @@ import json
 from collections.abc import Iterable, Sequence
 
 from signstream_client.clip import Clip, Segment
-from signstream_client.messages import Dropped, Event, Message, Problem, Scores, Summary
+from signstream_client.messages import (
+    Ack,
+    Closing,
+    Done,
+    Dropped,
+    Event,
+    Interrupted,
+    Lag,
+    Landmarks,
+    Message,
+    Problem,
+    Ready,
+    Resumed,
+    Summary,
+    Warned,
+)
 
 
 def clip_table(clip: Clip) -> str:
@@ -38,9 +53,21 @@ def message_line(message: Message) -> str | None:
             span = f"{message.start_s:.2f} to {message.end_s:.2f} s" if message.end_s is not None else ""
             return f"{message.decided_at_s:8.2f} s  {_who(message)}: {message.label} {span}, {message.confidence:.2f}"
         case Dropped():
-            return f"            {message.count} frames dropped: {message.reason}"
+            return _aside(f"{message.count} frames dropped: {message.reason}")
         case Problem():
-            return f"            problem: {message.detail or message.title}"
+            return _aside(f"problem: {message.detail or message.title}")
+        case Interrupted():
+            return _aside(f"connection lost ({message.close_code}), resuming ...")
+        case Resumed():
+            return _aside("resumed" + (f"; {message.lost} events were not kept" if message.lost else ""))
+        case Ready():
+            return _aside("begun anew: the service had forgotten the session")
+        case Lag():
+            return _aside(f"the service is {message.behind_s:.1f} s behind")
+        case Warned():
+            return _aside(f"warning: {message.detail or message.code}")
+        case Closing():
+            return _aside("the service is going away" + (", to come back" if message.resumable else ""))
         case Summary():
             events = ", ".join(f"{model} {count}" for model, count in message.events.items()) or "none"
             return f"{message.frames} frames, {message.dropped} dropped, {message.problems} problems; events: {events}"
@@ -48,14 +75,21 @@ def message_line(message: Message) -> str | None:
 
 
 def message_json(message: Message) -> str | None:
-    """A stream's message as one line of JSON, its `type` added; None for landmarks, which would drown the rest."""
-    if not isinstance(message, Event | Scores | Dropped | Problem | Summary):
+    """A stream's message as one line of JSON, its `type` added; None for those that would drown the rest."""
+    if isinstance(message, Landmarks | Ack | Done | Ready):
         return None
-    return json.dumps({"type": type(message).__name__.lower()} | dataclasses.asdict(message))
+    kind = "warning" if isinstance(message, Warned) else type(message).__name__.lower()
+    return json.dumps({"type": kind} | dataclasses.asdict(message))
+
+
+def _aside(words: str) -> str:
+    """Of no moment of the stream: where a time would stand there is room."""
+    return f"{'':12}{words}"
 
 
 def _who(found: Event | Segment) -> str:
-    return f"{found.model} {found.hand}" if found.hand else found.model
+    person = f"person {found.person}" if found.person != 1 else None
+    return " ".join(part for part in (found.model, person, found.hand) if part)
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> str:

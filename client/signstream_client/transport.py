@@ -2,19 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import httpx
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
-from signstream_client.errors import AnswerTimeout, NoServer
-from signstream_client.rest import refusal
+from signstream_client.errors import AnswerTimeout, NoServer, ProblemError
+from signstream_client.rest import refusal, socket_url
 
 CONNECT_S = 10.0
 """Longest wait for a connection, in seconds."""
 MAX_UNREAD = 4096
 """Messages of a stream that are held for who does not read them; then the service is made to wait."""
+
+
+@dataclass
+class Address:
+    """Where a stream's lines are opened.
+
+    base: the service. headers: who asks. token: of a session, good for one line.
+    """
+
+    base: str
+    headers: Mapping[str, str]
+    token: str | None = None
+
+    def next(self) -> dict[str, Any]:
+        """What to open the next line with."""
+        token, self.token = self.token, None
+        limits = {"open_timeout": CONNECT_S, "max_queue": MAX_UNREAD, "max_size": None}
+        return {"uri": socket_url(self.base, token), "additional_headers": dict(self.headers), **limits}
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether it is worth trying again: nobody answered, or whoever did is overloaded or about to restart."""
+    return isinstance(error, NoServer | AnswerTimeout) or (
+        isinstance(error, ProblemError) and (error.status >= 500 or error.status == 429)
+    )
 
 
 @contextmanager
@@ -33,5 +60,7 @@ def own_errors(url: str) -> Iterator[None]:
 
 
 def close_frame(closed: ConnectionClosed) -> tuple[int | None, str]:
-    """What the other side gave as close code and reason; (None, "") where the line just went dead."""
-    return (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (None, "")
+    """What the other side gave as close code and reason; (None, "") where the line just went dead, or we gave it up."""
+    if closed.rcvd is None or closed.rcvd_then_sent is False:
+        return None, ""
+    return closed.rcvd.code, closed.rcvd.reason

@@ -21,21 +21,59 @@ SIGNING = {
     "sources": ["asl-words (MIT)"],
     "metrics": {"accuracy": 0.9},
 }
-READY = {"type": "ready", "models": [SIGNING], "aspect": 1.5, "scores": True, "landmarks": False}
+CONFIGURATION = {
+    "models": ["signing"],
+    "layout": "holistic_75",
+    "aspect": 1.5,
+    "fps": None,
+    "encoding": "any",
+    "scores": True,
+    "interim": True,
+    "landmarks": False,
+    "decoding": {},
+    "overflow": "auto",
+    "max_gap_s": None,
+    "people": "largest",
+    "resumable": False,
+    "ack_every": None,
+}
+READY = {"type": "ready", "session": "s1", "configuration": CONFIGURATION, "models": [SIGNING], "resume": None}
+RESUMABLE = READY | {"resume": {"token": "t1", "within_s": 30.0}}
+SESSION = {
+    "session": "s1",
+    "token": "a/b",
+    "socket": "wss://elsewhere/v1/stream?token=a%2Fb",
+    "expires_in_s": 60,
+    "configuration": CONFIGURATION | {"encoding": "float16"},
+    "watch": "https://elsewhere/v1/sessions/s1/events?token=v1",
+}
+RESUMED = {"type": "resumed", "session": "s1", "next_seq": 0, "lost": 0}
 EVENT = {
     "type": "event",
+    "number": 1,
     "model": "signing",
     "id": "e1",
     "state": "start",
+    "is_final": False,
+    "person": 1,
+    "hand": None,
     "label": "signing",
     "confidence": 0.9,
     "start_s": 0.1,
     "end_s": None,
     "decided_at_s": 0.4,
-    "hand": None,
 }
-ENDED = EVENT | {"state": "end", "end_s": 0.8, "decided_at_s": 1.0}
-SCORES = {"type": "scores", "model": "signing", "start_s": 0, "end_s": 1, "at_s": 0.5, "probabilities": [0.1, 0.9]}
+ENDED = EVENT | {"number": 2, "state": "end", "is_final": True, "end_s": 0.8, "decided_at_s": 1.0}
+SCORES = {
+    "type": "scores",
+    "model": "signing",
+    "start_s": 0,
+    "end_s": 1,
+    "at_s": 0.5,
+    "person": 1,
+    "hand": None,
+    "probabilities": [0.1, 0.9],
+}
 DROPPED = {"type": "dropped", "count": 2, "seqs": [3, 4], "reason": "slow"}
 SUMMARY = {"type": "summary", "frames": 5, "dropped": 0, "problems": 0, "events": {"signing": 1}}
 UNKNOWN_MODEL = {
@@ -44,6 +82,20 @@ UNKNOWN_MODEL = {
     "status": 404,
     "code": "unknown-model",
     "detail": "no model nosuch; choose from signing",
+}
+UNKNOWN_SESSION = {
+    "type": "urn:signstream:problem:unknown-session",
+    "title": "There is no such session",
+    "status": 404,
+    "code": "unknown-session",
+    "detail": "it has ended, or was kept no longer",
+}
+BUSY = {
+    "type": "urn:signstream:problem:busy",
+    "title": "The service has no room for more",
+    "status": 503,
+    "code": "busy",
+    "detail": "all 64 streams are taken; try again later",
 }
 BAD_TIME = {
     "type": "urn:signstream:problem:invalid-time",
@@ -57,13 +109,13 @@ CLIP = {
     "models": {
         "signing": {
             "labels": ["not-signing", "signing"],
-            "windows": [{"start_s": 0.0, "end_s": 1.0, "at_s": 0.5, "probabilities": [0.1, 0.9]}],
-            "segments": [{"start_s": 0.8, "end_s": 1.5, "label": "signing", "confidence": 0.97}],
+            "windows": [{"start_s": 0.0, "end_s": 1.0, "at_s": 0.5, "person": 1, "probabilities": [0.1, 0.9]}],
+            "segments": [{"start_s": 0.8, "end_s": 1.5, "person": 1, "label": "signing", "confidence": 0.97}],
         },
         "signs": {
             "labels": ["none", "hello"],
             "windows": [],
-            "segments": [{"start_s": 0.3, "end_s": 1.2, "label": "hello", "confidence": 0.8}],
+            "segments": [{"start_s": 0.3, "end_s": 1.2, "person": 1, "label": "hello", "confidence": 0.8}],
         },
     },
 }

@@ -7,8 +7,22 @@ from pathlib import Path
 import httpx
 import pytest
 import signstream_client
-from signstream_client import AnswerTimeout, AsyncClient, Client, Event, Frame, NoServer, ProtocolError, StreamClosed
-from signstream_client.errors import InvalidTime, UnknownModel
+from signstream_client import (
+    AnswerTimeout,
+    AsyncClient,
+    Client,
+    Done,
+    Event,
+    Frame,
+    NoServer,
+    ProtocolError,
+    Reconnect,
+    Session,
+    StreamClosed,
+    Summary,
+)
+from signstream_client.errors import InvalidTime, UnknownModel, UnknownSession
+from signstream_client.fields import Fields
 
 from client.tests import answers
 from client.tests.scripted import ScriptedService, serving
@@ -157,7 +171,7 @@ def test_a_stream_from_start_to_summary(talk):
     )
     with serving(service) as url:
         messages, summary = talk(url, _FRAMES, models=["signing"], scores=True)
-    assert service.start == {"type": "start", "models": ["signing"], "scores": True, "landmarks": False}
+    assert service.start == {"type": "start", "models": ["signing"], "scores": True}
     assert [frame.at_s for frame in service.frames] == [0.1, 0.2, 0.3]
     assert [frame.seq for frame in service.frames] == [0, 1, 2]
     assert [m.state for m in messages if isinstance(m, Event)] == ["start", "end"]
@@ -213,13 +227,168 @@ def test_the_async_stream_can_be_looked_at_without_waiting_too():
         assert asyncio.run(talk(url)) == 5
 
 
+def _join_sync(url: str, session: Session) -> object:
+    with Client(url, key="k") as client, client.join(session) as stream:
+        stream.send(_FRAMES[0])
+        return stream.stop()
+
+
+def _join_async(url: str, session: Session) -> object:
+    async def talk() -> object:
+        async with AsyncClient(url, key="k") as client, client.join(session) as stream:
+            await stream.send(_FRAMES[0])
+            return await stream.stop()
+
+    return asyncio.run(talk())
+
+
+@pytest.mark.parametrize("join", [_join_sync, _join_async], ids=["sync", "async"])
+def test_a_session_is_opened_by_its_token_at_the_address_that_is_known_here(call, join):
+    asked = []
+
+    def make(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(201, json=answers.SESSION)
+
+    session = call("session", ["signing"], transport=make)
+    assert (asked[0].url.path, json.loads(asked[0].content)) == ("/v1/sessions", {"models": ["signing"]})
+    assert (session.id, session.configuration.encoding) == ("s1", "float16")
+    service = ScriptedService([answers.READY], [], [answers.SUMMARY])
+    with serving(service) as url:
+        assert join(url, session) == Summary(5, 0, 0, {"signing": 1})
+    assert (service.path, service.headers["authorization"]) == ("/v1/stream?token=a%2Fb", "Bearer k")
+    assert (service.start, service.frames[0].seq) == ({}, 0)
+
+
+def test_a_key_is_told_to_rest_and_sockets_and_found_in_the_environment(call, monkeypatch):
+    told = []
+
+    def note(request: httpx.Request) -> httpx.Response:
+        told.append(request.headers.get("authorization"))
+        return httpx.Response(200, json={"models": []})
+
+    call("models", transport=note)
+    call("models", transport=note, key="given")
+    monkeypatch.setenv("SIGNSTREAM_KEY", "kept")
+    call("models", transport=note)
+    call("models", transport=note, key="")
+    assert told == [None, "Bearer given", "Bearer kept", None]
+    service = ScriptedService([answers.READY], [], [answers.SUMMARY])
+    with serving(service) as url, Client(url) as client, client.stream() as stream:
+        stream.stop()
+    assert service.headers["authorization"] == "Bearer kept"
+
+
+def test_a_session_is_ended_by_itself_or_by_its_id(call):
+    asked = []
+
+    def note(request: httpx.Request) -> httpx.Response:
+        asked.append((request.method, request.url.raw_path.decode()))
+        known = request.url.path == "/v1/sessions/s1"
+        return httpx.Response(204) if known else httpx.Response(404, json=answers.UNKNOWN_SESSION)
+
+    call("end", "s1", transport=note)
+    with pytest.raises(UnknownSession):
+        call("end", "../models", transport=note)
+    assert asked == [("DELETE", "/v1/sessions/s1"), ("DELETE", "/v1/sessions/..%2Fmodels")]
+
+
+def _told(*messages: dict[str, object]) -> str:
+    return ": watching\n\n" + "".join(
+        f"id: {message.get('number', '')}\nevent: {message['type']}\ndata: {json.dumps(message)}\n\n"
+        for message in messages
+    )
+
+
+@pytest.fixture(params=["sync", "async"])
+def watch(request):
+    """What a viewer is told by one of the two clients."""
+
+    def of_client(transport, session, **options):
+        if request.param == "sync":
+            with Client(transport=httpx.MockTransport(transport)) as client:
+                return list(client.watch(session, **options))
+
+        async def look():
+            async with AsyncClient(transport=httpx.MockTransport(transport)) as client:
+                return [message async for message in client.watch(session, **options)]
+
+        return asyncio.run(look())
+
+    return of_client
+
+
+def test_a_viewer_is_told_each_event_once_though_the_connection_is_lost(watch):
+    second = answers.EVENT | {"number": 2}
+    lines = [_told(answers.EVENT), "cut", _told(answers.EVENT, second, answers.SUMMARY)]
+    asked = []
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        asked.append((request.url.path, request.headers["last-event-id"]))
+        if (line := lines[len(asked) - 1]) == "cut":
+            raise httpx.ReadError("cut", request=request)
+        return httpx.Response(200, text=line)
+
+    told = watch(serve, "s1", reconnect=Reconnect(chance=lambda: 0.0))
+    assert [getattr(message, "number", message) for message in told] == [1, 2, Summary(5, 0, 0, {"signing": 1})]
+    assert asked == [("/v1/sessions/s1/events", number) for number in "011"]
+
+
+def test_a_viewer_of_no_session_and_one_that_is_cut_off_for_good_are_told(watch):
+    with pytest.raises(UnknownSession):
+        watch(lambda _: httpx.Response(404, json=answers.UNKNOWN_SESSION), "s1")
+    with pytest.raises(NoServer, match="without a summary"):
+        watch(lambda _: httpx.Response(200, text=_told(answers.EVENT)), "s1", reconnect=_NEVER, after=1)
+
+
+def test_a_viewer_looks_on_with_the_sessions_own_token_at_the_address_that_is_known_here(watch):
+    asked = []
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        return httpx.Response(200, text=_told(answers.SUMMARY))
+
+    watch(serve, Session.read(Fields(answers.SESSION, "a session")))
+    watch(serve, "https://elsewhere/v1/sessions/s1/events?token=v1")
+    assert asked == ["http://127.0.0.1:8000/v1/sessions/s1/events?token=v1"] * 2
+
+
+class _Ticking:
+    """A clock that goes on whenever somebody looks at it."""
+
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        self.now_s += 1
+        return self.now_s
+
+
+_NEVER = Reconnect(within_s=0.0, chance=lambda: 0.0, clock=_Ticking())
+
+
+def test_controls_are_answered_in_turn():
+    service = ScriptedService([answers.READY], [], [answers.SUMMARY])
+    with serving(service) as url, Client(url) as client, client.stream() as stream:
+        stream.keepalive()
+        stream.send(*_FRAMES)
+        stream.configure(scores=False)
+        stream.flush()
+        stream.reset()
+        stream.send(Frame(0.0))
+        stream.stop()
+        done = [message.control for message in stream if isinstance(message, Done)]
+    assert done == ["keepalive", "configure", "flush", "reset"]
+    assert service.controls[1] == {"type": "configure", "scores": False}
+    assert [frame.seq for frame in service.frames] == [0, 1, 2, 3]
+
+
 def test_what_is_public_is_what_is_listed():
     assert sorted(signstream_client.__all__) == sorted(set(signstream_client.__all__))
     for name in signstream_client.__all__:
         assert getattr(signstream_client, name).__doc__, name
     shown = {name for name in vars(Client) if not name.startswith("_")}
     assert shown == {name for name in vars(AsyncClient) if not name.startswith("_")}
-    assert shown == {"clip", "close", "models", "ready", "stream"}
+    assert shown == {"clip", "close", "end", "join", "models", "ready", "session", "stream", "watch"}
 
 
 def test_a_clip_is_json_all_the_way(clip_file, call):

@@ -4,7 +4,7 @@ import itertools
 import json
 import sys
 
-from signstream_client import Client, Landmarks, Picture
+from signstream_client import Client, Interrupted, Landmarks, Picture
 from signstream_client.__main__ import MISUSED, NO_SERVER, REFUSED, main, watch
 from signstream_client.clip import Clip
 from signstream_client.fields import Fields
@@ -39,8 +39,12 @@ def test_messages_as_lines():
 
 
 def test_what_one_hand_does_is_told_by_the_hand():
-    segments = [{"start_s": 0.3, "end_s": 1.2, "label": "fist", "confidence": 0.8, "hand": hand} for hand in HANDS]
-    windows = [{"start_s": 0, "end_s": 0, "at_s": 0, "probabilities": [0.1, 0.9], "hand": hand} for hand in HANDS]
+    segments = [
+        {"start_s": 0.3, "end_s": 1.2, "person": 1, "label": "fist", "confidence": 0.8, "hand": hand} for hand in HANDS
+    ]
+    windows = [
+        {"start_s": 0, "end_s": 0, "at_s": 0, "person": 1, "probabilities": [0.1, 0.9], "hand": hand} for hand in HANDS
+    ]
     shapes = {"labels": ["none", "fist"], "windows": windows, "segments": segments}
     clip = Clip.read(Fields(answers.CLIP | {"models": {"shapes": shapes}}, "the answer"))
     assert [one.hand for one in (*clip.models["shapes"].windows, *clip.segments)] == [*HANDS, *HANDS]
@@ -51,6 +55,25 @@ def test_what_one_hand_does_is_told_by_the_hand():
 def test_messages_as_json_say_their_type():
     told = message_json(_read(answers.EVENT))
     assert json.loads(told or "") == answers.EVENT
+
+
+def test_what_happens_to_the_line_is_told_in_words_and_as_json():
+    said = [
+        Interrupted(1006, ""),
+        _read(answers.RESUMED | {"lost": 2}),
+        _read({"type": "lag", "behind_s": 1.24, "waiting": 3}),
+        _read({"type": "warning", "code": "slow_consumer", "detail": "read faster"}),
+        _read({"type": "closing", "retry_after_s": 1.0, "resumable": True}),
+    ]
+    assert [(message_line(message) or "").strip() for message in said] == [
+        "connection lost (1006), resuming ...",
+        "resumed; 2 events were not kept",
+        "the service is 1.2 s behind",
+        "warning: read faster",
+        "the service is going away, to come back",
+    ]
+    kinds = [json.loads(message_json(message) or "")["type"] for message in said]
+    assert kinds == ["interrupted", "resumed", "lag", "warning", "closing"]
 
 
 def _read(message):
