@@ -1,4 +1,4 @@
-"""`python -m service`: serve until stopped."""
+"""`python -m service`: serve until stopped; with `--contracts DIR`, write openapi.json and asyncapi.json instead."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import logging
 import os
 import socket
 import sys
+from pathlib import Path
 
 import uvicorn
+from fastapi import FastAPI
 from pydantic import ValidationError
 
 from service.app import create_app
+from service.routes.contracts import contracts
 from service.settings import Settings, unknown_variables
 
 
@@ -20,13 +23,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m service", description="Serve gesture and signing events.")
     parser.add_argument("--host", help="address to listen on (HOST; default 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to listen on, 0 for any (PORT; default 8000)")
+    parser.add_argument("--contracts", type=Path, metavar="DIR", help="write both contracts there and serve nothing")
     given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
+    written: Path | None = given.pop("contracts", None)
     try:
         settings = Settings(**given)
     except ValidationError as error:
         first = error.errors()[0]
         where = "".join(f"{step}: " for step in first["loc"])
         parser.error(where + first["msg"])
+    if written is not None:
+        for name, text in contracts(create_app(settings)).items():
+            (written / name).write_text(text, "utf-8")
+        return 0
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     for name in unknown_variables(os.environ):
         logging.getLogger("signstream").warning("%s is set, but there is no such setting", name)
@@ -36,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}", file=sys.stderr)
         return 1
     app = create_app(settings)
-    server = uvicorn.Server(
+    server = _Server(
         uvicorn.Config(
             app,
             ws="websockets-sansio",
@@ -63,6 +72,17 @@ def main(arguments: list[str] | None = None) -> int:
     for failure in failed:
         print(f"signstream cannot start: {failure}", file=sys.stderr)
     return 1 if failed else 0
+
+
+class _Server(uvicorn.Server):
+    """Told to stop, it lets sessions say what they have to say before sockets are closed."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drain, then as ever; new sessions are refused meanwhile."""
+        app = self.config.app
+        assert isinstance(app, FastAPI)
+        await app.state.house.sessions.drain()
+        await super().shutdown(sockets)
 
 
 def _listen(settings: Settings) -> socket.socket:

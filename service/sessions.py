@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -40,6 +40,7 @@ class Sessions:
         self._house, self._clock = house, clock
         self._live: dict[str, LiveSession] = {}
         self._tickets: dict[str, Ticket] = {}
+        self._arriving = 0
         self.draining = False
 
     def __len__(self) -> int:
@@ -61,7 +62,7 @@ class Sessions:
 
     def reserve(self, configuration: Configuration) -> Ticket:
         """A ticket for a session that a socket will open. Raises what `open` would raise now."""
-        self.check_room()
+        self._check_room(self._parked())
         self._check(configuration)
         limits = self._house.settings
         if len(self._tickets) >= limits.max_streams:
@@ -80,8 +81,11 @@ class Sessions:
 
     def open(self, configuration: Configuration, identity: Identity | None = None) -> LiveSession:
         """A session that lives. Raises NotReady, Draining, Busy, UnknownModel, InvalidMessage, LandmarkError."""
-        self.check_room()
+        parked = self._parked() if len(self._live) >= self._house.settings.max_streams else []
+        self._check_room(parked)
         live = LiveSession(self._house, configuration, identity or Identity.new())
+        for spare in parked[:1]:
+            spare.end(1013, "its room was needed")
         self._live[live.identity.session] = live
         self._house.metrics.streams.inc()
         live.over.add_done_callback(lambda _: self._forget(live))
@@ -120,13 +124,28 @@ class Sessions:
         await live.leave(self._house.settings.retry_after_s)
         await live.ended()
 
-    def check_room(self) -> None:
-        """Raises NotReady, Draining, Busy."""
+    @contextmanager
+    def arriving(self) -> Iterator[None]:
+        """While a socket has not said what it wants. Raises NotReady, Draining; Busy where very many are so."""
+        self._check_open()
+        if self._arriving >= self._house.settings.max_streams:
+            raise Busy(f"{self._arriving} sockets have not said yet what they want; try again later")
+        self._arriving += 1
+        try:
+            yield
+        finally:
+            self._arriving -= 1
+
+    def _check_open(self) -> None:
         self._house.batchers()
         if self.draining:
             raise Draining("the service is about to stop; try again in a moment")
+
+    def _check_room(self, spare: Sequence[LiveSession] = ()) -> None:
+        """spare: sessions that could be given up for one more."""
+        self._check_open()
         most = self._house.settings.max_streams
-        if len(self._live) >= most and not self._evict():
+        if len(self._live) >= most and not spare:
             raise Busy(f"all {most} streams are taken; try again later")
 
     def _check(self, configuration: Configuration) -> None:
@@ -137,13 +156,9 @@ class Sessions:
         for manifest in manifests:
             cutters(manifest, layout)
 
-    def _evict(self) -> bool:
-        """Give up the session that has waited longest for a new line, if one does."""
-        parked = [live for live in self._live.values() if live.parked]
-        if not parked:
-            return False
-        min(parked, key=lambda live: live.parked_s).end(1013, "its room was needed")
-        return True
+    def _parked(self) -> list[LiveSession]:
+        """Those that wait for a line, the longest first."""
+        return sorted((live for live in self._live.values() if live.parked), key=lambda live: live.parked_s)
 
     def _forget(self, live: LiveSession) -> None:
         if self._live.pop(live.identity.session, None) is not None:

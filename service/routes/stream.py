@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from service import answers
@@ -24,6 +26,9 @@ async def stream(socket: WebSocket) -> None:
     try:
         live, seen = await _session(socket, house)
     except WebSocketDisconnect:
+        return
+    except TimeoutError:
+        await line.close(1008, "nothing was said")
         return
     except Exception as error:
         problem = problem_of(error)
@@ -48,8 +53,9 @@ async def _session(socket: WebSocket, house: House) -> tuple[LiveSession, int | 
         ticket = house.sessions.redeem(token)
         return house.sessions.open(ticket.configuration, ticket.identity), None
     check_key(socket)
-    house.sessions.check_room()
-    first = await _receive(socket)
+    with house.sessions.arriving():
+        async with asyncio.timeout(house.settings.token_s):
+            first = await _receive(socket)
     message = read_control(first) if isinstance(first, str) else None
     if isinstance(message, Start):
         return house.sessions.open(message), None

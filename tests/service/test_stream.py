@@ -171,6 +171,7 @@ def test_one_stream_too_many_is_told_so():
         first.send_json({"type": "start"})
         assert first.receive_json()["type"] == "ready"
         with small.websocket_connect("/v1/stream") as second:
+            second.send_json({"type": "start"})
             assert second.receive_json()["problem"]["code"] == "busy"
             with pytest.raises(WebSocketDisconnect) as closed:
                 second.receive_json()
