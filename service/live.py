@@ -97,7 +97,7 @@ class LiveSession:
     """One caller's session: alive from its opening to its end, over one line or several.
 
     `greet` gives it a line, `hear` what comes over it, `lost` says that it is dead. A task of its own answers, in the
-    order of hearing; `over` is done once the session has ended, with why.
+    order of hearing; `over` is done once the session has ended, with why. `said_all`: finals and summary, too.
     """
 
     def __init__(self, house: House, configuration: Configuration, identity: Identity) -> None:
@@ -113,7 +113,7 @@ class LiveSession:
         self._session.configure(configuration.decodings(self._session.manifests))
         self._inbox = Inbox(limits.max_pending_frames, limits.max_pending_pictures, configuration.overflow)
         self._line: Line | None = None
-        self._greeted = False
+        self._greeted = self.said_all = False
         self._extractor: Extractor | None = None
         self._held = AsyncExitStack()
         self._last_s, self._seq = float("-inf"), -1
@@ -153,7 +153,11 @@ class LiveSession:
         """Talk to this line from here on: a new session's first, or one that resumes. An older one is hung up."""
         if self._line is not None:
             self._line.drop(1008, "resumed elsewhere")
-        await self._inbox.put(_Greet(line, seen))
+        greeting = _Greet(line, seen)
+        if self.over.done():
+            await self._tell_again(greeting)
+        else:
+            await self._inbox.put(greeting)
 
     async def hear(self, raw: bytes | str) -> None:
         """One message; waits for room. What is not understood is answered in its turn."""
@@ -237,6 +241,10 @@ class LiveSession:
             self._session.close()
             self._announce()
             await self._held.aclose()
+            while len(self._inbox):
+                _, heard = await self._inbox.get()
+                if isinstance(heard, _Greet):
+                    await self._tell_again(heard)
 
     async def _answer_all(self) -> None:
         while not self.over.done():
@@ -372,7 +380,14 @@ class LiveSession:
         await self._tell(self._session.close())
         await self._acknowledge()
         await self._say(self.summary)
+        self.said_all = True
         await self._hang_up(why)
+
+    async def _tell_again(self, greeting: _Greet) -> None:
+        """How it ended, to a caller whose line was lost before that came through."""
+        await self._greet(greeting)
+        await self._say(self.summary)
+        await self._hang_up(self.over.result())
 
     async def _hang_up(self, why: Close) -> None:
         if not self.over.done():

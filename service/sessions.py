@@ -39,6 +39,7 @@ class Sessions:
     def __init__(self, house: House, clock: Callable[[], float] = time.monotonic) -> None:
         self._house, self._clock = house, clock
         self._live: dict[str, LiveSession] = {}
+        self._ended: dict[str, tuple[LiveSession, float]] = {}
         self._tickets: dict[str, Ticket] = {}
         self._arriving = 0
         self.draining = False
@@ -99,8 +100,8 @@ class Sessions:
         return live
 
     async def resume(self, session: str, token: str) -> LiveSession:
-        """One that lives and whose line was lost. Raises UnknownSession, also for a wrong token."""
-        live = self.find(session)
+        """One whose line was lost, be it that it has ended since. Raises UnknownSession, also for a wrong token."""
+        live = self._ended[session][0] if session in self._ended else self.find(session)
         if not (live.configuration.resumable and same(token, live.identity.resume)):
             raise UnknownSession("the session cannot be resumed with this token")
         return live
@@ -109,6 +110,7 @@ class Sessions:
         """Do what only time decides."""
         now_s = self._clock()
         self._tickets = {token: ticket for token, ticket in self._tickets.items() if ticket.until_s >= now_s}
+        self._ended = {session: one for session, one in self._ended.items() if one[1] >= now_s}
         for live in list(self._live.values()):
             await live.sweep(now_s)
 
@@ -163,6 +165,11 @@ class Sessions:
     def _forget(self, live: LiveSession) -> None:
         if self._live.pop(live.identity.session, None) is not None:
             self._house.metrics.streams.dec()
+        if live.said_all and live.configuration.resumable:
+            # The line may have been lost with the last words on it: they are kept for a while.
+            while len(self._ended) >= self._house.settings.max_streams:
+                del self._ended[next(iter(self._ended))]
+            self._ended[live.identity.session] = live, self._clock() + self._house.settings.resume_s
 
     async def _sweep_on(self) -> None:
         while True:

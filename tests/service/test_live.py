@@ -357,6 +357,21 @@ def test_frames_that_were_taken_already_may_be_sent_again(client):
     assert said[-1]["problems"] == 0
 
 
+def test_the_last_words_are_told_again_where_the_line_was_lost_with_them(client):
+    unbroken, _ = talk(client, [*FRAMES, STOP], models=["signing"])
+    with connected(client, start(resumable=True)) as stream:
+        ready = stream.ready
+        stream.say(*FRAMES, STOP)
+        stream.rest()
+    for last_number in (0, 1):
+        with connected(client, resume(ready, last_number)) as stream:
+            assert stream.ready["next_seq"] == len(FRAMES)
+            stream.say(STOP)
+            said, code, _ = stream.rest()
+        assert of("event", said) == of("event", unbroken)[last_number:]
+        assert (said[-1], code) == (unbroken[-1], 1000)
+
+
 def test_what_was_not_kept_for_so_long_is_said_to_be_lost():
     with serving(engine(), max_kept_events=3) as client:
         with connected(client, start(resumable=True)) as stream:
