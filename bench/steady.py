@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench import figures, material, scorecard
 from bench.figures import Figures, Interval, Moments
@@ -21,9 +23,10 @@ from bench.table import check_place, markdown, write
 from landmarks import LandmarkSequence
 from landmarks.steady import Steady, Steadying
 from service.engine import OnnxEngine, Runtime
-from service.session import Session, replay
+from service.session import Manner, Session, replay
 from service.settings import Settings
 from training import metrics
+from training.clip import Clip
 from training.online_metrics import Event, Recording
 from training.tasks import Signing
 
@@ -57,7 +60,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", nargs="+", default=list(NAMES), metavar="NAME", help="default: %(default)s")
     parser.add_argument("--recipes", type=Path, default=CONFIGS, help="NAME.toml of each; default: training/configs")
     parser.add_argument("--folder", default="../shared/data", help="of the data; default: %(default)s")
-    parser.add_argument("--seconds", type=float, default=150, help="of streams of each kind; default: %(default)s")
+    parser.add_argument("--seconds", type=float, default=120, help="of streams of each kind; default: %(default)s")
     parser.add_argument("--draws", type=int, default=100, help="for intervals; default: %(default)s")
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the tables into their marked place in a file")
     parser.set_defaults(beside=[], quick=False)
@@ -72,7 +75,12 @@ def run(options: argparse.Namespace) -> int:
     except (ValueError, FileNotFoundError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 2
-    text = "\n\n".join([_about(), *(_section(one, options) for one in subjects)])
+    test = {one.name: _measured(one, one.takes, options) for one in subjects}
+    validation = {
+        one.name: _measured(one, material.counted(one.split.validation, one.task), options) for one in subjects
+    }
+    sections = [_section(name, found) for name, found in test.items()]
+    text = "\n\n".join([_about(), _choices(test, validation), *sections])
     print(text)
     if options.write:
         write(options.write, PLACE, "python -m bench steady", text)
@@ -87,37 +95,61 @@ def steadied(sequence: LandmarkSequence, how: Steadying) -> LandmarkSequence:
     return replace(sequence, xyz=xyz, confidence=np.where(np.isfinite(xyz[..., 0]), sequence.confidence, 0))
 
 
-def _section(subject: Subject, options: argparse.Namespace) -> str:
-    """A model's table: of the persons of whom it knows nothing, then of those who may choose a setting."""
-    sides = {"test": subject.takes, "validation": material.counted(subject.split.validation, subject.task)}
-    parts = [f"### {subject.name}"]
-    for side, takes in sides.items():
-        print(f"{subject.name}, {side} persons", file=sys.stderr, flush=True)
-        asked = {
-            "alone": material.alone(material.within(takes, options.seconds)),
-            "joined": material.joined(takes, subject.task, options.seconds),
-            "background": material.background(takes, subject.task, options.seconds),
-        }
-        persons = ", ".join(map(str, sorted({one.person for one in asked["alone"]})))
-        parts += [f"Persons {persons} ({side}):", _table(replace(subject, asked=asked), options.draws)]
-    return "\n\n".join(parts)
+@dataclass(frozen=True)
+class Measured:
+    """A model before some persons. values: (conditions, arms) the figure that it is told by. rows: of its table."""
+
+    persons: tuple[int, ...]
+    column: str
+    values: NDArray[np.float64]
+    rows: list[tuple[str, ...]]
 
 
-def _table(subject: Subject, draws: int) -> str:
+def _measured(subject: Subject, takes: list[Clip], options: argparse.Namespace) -> Measured:
+    asked = {
+        "alone": material.alone(material.within(takes, options.seconds)),
+        "joined": material.joined(takes, subject.task, options.seconds),
+        "background": material.background(takes, subject.task, options.seconds),
+    }
+    subject = replace(subject, asked=asked)
     engine = OnnxEngine(subject.files[subject.name], Runtime(streams=2))
     column = next(name for name, key in QUALITY[subject.manifest.task].items() if key == MAIN[subject.manifest.task])
-    rows = []
+    rows, values = [], []
     for name, amount in CONDITIONS:
+        print(f"{subject.name}: {name} {amount:g}", file=sys.stderr, flush=True)
         seen = {
             kind: [_changed(one, name, amount, seed) for seed, one in enumerate(streams)]
-            for kind, streams in subject.asked.items()
+            for kind, streams in asked.items()
         }
         told = {arm: _told(subject, engine, seen, how) for arm, how in ARMS.items()}
-        condition = f"{name} {amount:g}" if name else "as recorded"
-        rows.append((condition, column, *(_main(one, told["none"], subject, draws) for one in told.values())))
+        values.append([_figure(one.moments, subject) for one in told.values()])
+        mains = (_main(one, told["none"], subject, options.draws) for one in told.values())
+        rows.append((f"{name} {amount:g}" if name else "as recorded", column, *mains))
         rows.append(("", "event F1", *(f"{one.events['f1'][0]:.3f}" for one in told.values())))
         rows.append(("", "false events an hour", *(f"{one.false_per_hour[0]:.0f}" for one in told.values())))
-    return markdown(("", "", *ARMS), rows)
+    return Measured(tuple(sorted({one.person for one in asked["alone"]})), column, np.array(values), rows)
+
+
+def _section(name: str, found: Measured) -> str:
+    persons = ", ".join(map(str, found.persons))
+    return f"### {name}\n\nPersons {persons}.\n\n{markdown(('', '', *ARMS), found.rows)}"
+
+
+def _choices(test: Mapping[str, Measured], validation: Mapping[str, Measured]) -> str:
+    """What the validation persons would have chosen, and what that would have brought the test persons."""
+    rows = []
+    for name, chooses in validation.items():
+        cells = [test[name].column]
+        for conditions in (slice(0, 1), slice(None)):
+            choice = int(chooses.values[conditions].mean(axis=0).round(4).argmax())  # where nothing is better: none
+            reached = test[name].values[conditions].mean(axis=0)
+            cells += [list(ARMS)[choice], f"{reached[0]:.3f}", f"{reached[choice]:.3f}"]
+        rows.append((name, *cells))
+    return (
+        "What the validation persons of each model would have chosen by its figure as recorded, or by the mean over "
+        "all conditions, and what the test persons get by it:\n\n"
+        + markdown(("", "", "as recorded", "none", "chosen", "over all", "none", "chosen"), rows)
+    )
 
 
 def _changed(one: Material, name: str, amount: float, seed: int) -> Material:
@@ -143,7 +175,7 @@ def _told(subject: Subject, engine: OnnxEngine, seen: dict[str, list[Material]],
 
 
 def _recording(engine: OnnxEngine, sequence: LandmarkSequence, true: tuple[Event, ...]) -> Recording:
-    _, told = replay(Session([engine], sequence.aspect, layout=sequence.layout), sequence)
+    _, told = replay(Session([engine], sequence.aspect, Manner(sequence.layout)), sequence)
     return Recording(predicted(told), true, sequence.duration_s)
 
 

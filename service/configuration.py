@@ -8,9 +8,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from landmarks.layout import Layout
 from landmarks.manifest import Decoding, Manifest
+from landmarks.people import Crowd
 from landmarks.sequence import WEBCAM_ASPECT
+from landmarks.steady import Steadying
 from service.errors import InvalidMessage
+from service.gate import Gate
+from service.session import Manner
 
 
 class Given(BaseModel):
@@ -80,6 +85,30 @@ class Changes(Given):
     """Changes of models' thresholds and times, by the model's name; of a model named here, all of them."""
 
 
+class GateRule(Given):
+    """One model's events rule when others are listened to: no gesture while somebody signs, say, or only then."""
+
+    by: str
+    """The model that rules."""
+    models: Annotated[tuple[str, ...], Field(strict=False)]
+    """Those that it rules."""
+    mode: Literal["not-while", "only-while"] = "not-while"
+    """They are not listened to while it tells of an event, or only while it does."""
+    labels: Annotated[tuple[str, ...], Field(strict=False)] | None = None
+    """Which of its events count; without it all."""
+
+
+class Steadier(Given):
+    """What is done to landmarks before anybody looks at them; by default nothing."""
+
+    cutoff_hz: Annotated[float, Field(ge=0, le=100)] = 0.0
+    """Cut-off frequency of a One-Euro filter for what is still; 0 smooths nothing."""
+    beta: Annotated[float, Field(ge=0, le=1000)] = 0.0
+    """By how many Hz it grows with a speed of one shoulder width a second."""
+    hold_s: Annotated[float, Field(ge=0, le=10)] = 0.0
+    """A hand that was seen so long ago stays where it was, seen from its wrist; 0 holds nothing."""
+
+
 class Configuration(Given):
     """What a session is opened with."""
 
@@ -108,6 +137,10 @@ class Configuration(Given):
     """Longest gap between frames that is interpolated; after a longer one windows and states begin afresh."""
     people: Literal["largest", "all"] = "largest"
     """Who is judged where a frame holds several bodies."""
+    gates: Annotated[tuple[GateRule, ...], Field(strict=False)] = ()
+    """Which models are not listened to while another tells of an event, or only then."""
+    steadying: Steadier = Steadier()
+    """What is done to landmarks before anybody looks at them."""
     resumable: bool = False
     """Keep the session for a while where the line is lost, and acknowledge frames, so that it can be resumed."""
     ack_every: Annotated[int, Field(ge=0, le=10_000)] | None = None
@@ -119,6 +152,16 @@ class Configuration(Given):
         if changes.decoding is not None:
             given["decoding"] = self.decoding | changes.decoding
         return self.model_copy(update=given)
+
+    def manner(self, layout: Layout, crowd: Crowd) -> Manner:
+        """How a session so configured looks at frames of its layout. Raises InvalidMessage."""
+        assert self.max_gap_s is not None, "filled in"
+        try:
+            gates = tuple(Gate(**dict(rule)) for rule in self.gates)
+            steadying = Steadying(**dict(self.steadying))
+        except ValueError as error:
+            raise InvalidMessage(str(error)) from error
+        return Manner(layout, self.max_gap_s, gates, steadying, self.people, crowd)
 
     def decodings(self, manifests: Iterable[Manifest]) -> dict[str, Decoding]:
         """What is in force for each of the models that answer. Raises InvalidMessage."""

@@ -231,7 +231,7 @@ def _runtime(settings: Settings) -> Runtime:
         "cuda" if device == "auto" else device,
         settings.threads,
         settings.max_batch,
-        settings.max_streams + settings.replays,
+        settings.max_streams * settings.max_people + settings.replays,
         settings.cuda_graphs,
         settings.tensorrt_cache,
     )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from landmarks.cutter import Cut
 from landmarks.errors import LandmarkError
 from landmarks.extract import Extractor, decode_picture
+from landmarks.people import Crowd
 from service import answers
 from service.batcher import Answer, Batcher
 from service.configuration import Configuration
@@ -108,8 +109,8 @@ class LiveSession:
         self._batchers: dict[str, Batcher] = {batcher.engine.manifest.name: batcher for batcher in batchers}
         self._reader = Reader(configuration.layout, configuration.fps, configuration.encoding)
         engines = [batcher.engine for batcher in batchers]
-        assert configuration.max_gap_s is not None
-        self._session = Session(engines, configuration.aspect, configuration.max_gap_s, self._reader.layout)
+        crowd = Crowd(limits.max_people, limits.forget_s)
+        self._session = Session(engines, configuration.aspect, configuration.manner(self._reader.layout, crowd))
         self._session.configure(configuration.decodings(self._session.manifests))
         self._inbox = Inbox(limits.max_pending_frames, limits.max_pending_pictures, configuration.overflow)
         self._line: Line | None = None
@@ -320,6 +321,7 @@ class LiveSession:
             if self.configuration.scores:
                 await self._say(answers.scores(scored))
             await self._tell(self._session.settle(scored))
+        await self._tell(self._session.part())
 
     async def _submit(self, window: Cut) -> Answer | None:
         """What will be said of a window; None where its model rests, and is not asked."""

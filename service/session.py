@@ -1,20 +1,24 @@
-"""One person's stream, without sockets, threads or a clock: frames in, events out."""
+"""One caller's stream, without sockets, threads or a clock: frames in, events out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.cutter import Cut, Cutter, cutters
-from landmarks.layout import HOLISTIC_75, Hand, Layout
+from landmarks.layout import HOLISTIC_75, Layout
 from landmarks.manifest import Decoding
+from landmarks.people import Crowd, People
 from landmarks.sequence import LandmarkSequence
+from landmarks.steady import Steady, Steadying
 from landmarks.window import frames_behind
 from service.decoder import Decoder, Event
 from service.engine import Engine, Step
+from service.errors import Busy
 from service.gate import Gate, Gatekeeper, in_order
 from service.states import Place
 
@@ -39,51 +43,88 @@ class Scored:
     probabilities: NDArray[np.float32]
 
 
-class Session:
-    """What one stream needs: for each model and person a cutter, a decoder and, where it carries a state, a place for
-    that; of a model of one hand, these for each hand.
+@dataclass(frozen=True)
+class Manner:
+    """How a session looks at its frames.
 
-    `take` turns a frame into windows that are ready, `settle` a judged window into events; between the two a caller
-    may collect the windows of many streams into one run. `push` does both at once, on engines of its own. For a model
-    that carries a state, a window is the frames that it steps (Cut). `close` at the end gives the places back.
-
-    engines: the models that answer, by name. aspect: width / height of the picture. max_gap_s: longest gap that is
-    interpolated. layout: of the frames. gates: which models rule when others are listened to. Raises UnknownJoint where
-    the layout cannot give a model's joints, Busy where a model has no place left, UnknownModel and InvalidRequest for
-    gates that these models cannot keep.
+    layout: of them. max_gap_s: longest gap that is interpolated. gates: which models rule when others are listened to.
+    steadying: what is done to frames before anybody looks at them. follow: who is judged where frames hold several
+    bodies. crowd: how many people are told apart then, and how long one who is not seen is waited for.
     """
 
-    def __init__(
-        self,
-        engines: Sequence[Engine],
-        aspect: float,
-        max_gap_s: float = 0.5,
-        layout: Layout = HOLISTIC_75,
-        gates: Sequence[Gate] = (),
-    ) -> None:
-        self.aspect, self._layout, self._max_gap_s = aspect, layout, max_gap_s
-        self._gates = tuple(gates)
-        self._engines = {engine.manifest.name: engine for engine in in_order(engines, gates)}
+    layout: Layout = HOLISTIC_75
+    max_gap_s: float = 0.5
+    gates: tuple[Gate, ...] = ()
+    steadying: Steadying = field(default_factory=Steadying)
+    follow: Literal["largest", "all"] = "largest"
+    crowd: Crowd = field(default_factory=Crowd)
+
+
+class Session:
+    """What one stream needs: for each person and model a cutter, a decoder and, where it carries a state, a place for
+    that; of a model of one hand, these for each hand.
+
+    `take` turns a frame into windows that are ready, `settle` a judged window into events; once all of a frame's are
+    settled, `part` ends what was open of people who have left. Between `take` and `settle` a caller may collect the
+    windows of many streams into one run. `push` does all at once, on engines of its own. For a model that carries a
+    state, a window is the frames that it steps (Cut). `close` at the end gives the places back.
+
+    engines: the models that answer, by name. aspect: width / height of the picture. Raises UnknownJoint where the
+    layout cannot give a model's joints, Busy where a model has no place left, UnknownModel and InvalidRequest for gates
+    that these models cannot keep.
+    """
+
+    def __init__(self, engines: Sequence[Engine], aspect: float, manner: Manner = Manner()) -> None:
+        self.aspect, self._manner = aspect, manner
+        self._engines = {engine.manifest.name: engine for engine in in_order(engines, manner.gates)}
         self.manifests = [engine.manifest for engine in self._engines.values()]
         self.decodings = {manifest.name: manifest.decoding for manifest in self.manifests}
-        self._tracks: dict[tuple[str, Hand | None, int], _Track] = {}
+        self._people: People | None = None  # nobody need be told apart before a frame holds several bodies
+        self._alone: Frame | None = None  # the last one before that
+        self._persons: dict[int, _Person] = {}
+        self._leaving: list[_Person] = []
+        self._left: dict[int, _Person] = {}  # who may come back, and whose events are counted on then
         self._begin(1)
 
     def take(self, frame: Frame) -> list[Cut]:
-        """The windows that this frame completes. Raises TimeError; the session then stands as before."""
-        return self._take([frame.at_s], frame.xyz if frame.xyz.ndim == 3 else frame.xyz[None])
+        """The windows that this frame completes. Raises TimeError, and Busy for a person who finds no place; the
+        session then stands as before, but for who was told apart."""
+        bodies = frame.xyz if frame.xyz.ndim == 3 else frame.xyz[None]
+        if self._people is None and len(bodies) == 1:
+            cuts = self._persons[1].take([frame.at_s], bodies, self.aspect)
+            self._alone = frame
+            return cuts
+        return self._take_people(frame.at_s, bodies)
 
     def take_clip(self, clip: LandmarkSequence) -> list[Cut]:
         """The windows that all frames of a clip complete: those that `take` gives frame by frame, model by model."""
-        return self._take(clip.at_s.tolist(), clip.pick(self._layout).xyz)
+        return self._persons[1].take(clip.at_s.tolist(), clip.pick(self._manner.layout).xyz, self.aspect)
 
-    def _take(self, at_s: list[float], xyz: NDArray[np.float32]) -> list[Cut]:
-        """N frames (N, V, 3) at `at_s`."""
-        return [cut for track in self._tracks.values() for cut in track.cutter.push(at_s, xyz, self.aspect)]
+    def _take_people(self, at_s: float, bodies: NDArray[np.float32]) -> list[Cut]:
+        """One frame's bodies (P, V, 3), in any order."""
+        if self._people is None:
+            self._people = People(self._manner.crowd)
+            if self._alone is not None:
+                alone = self._alone.xyz.reshape(1, *self._alone.xyz.shape[-2:])
+                self._people.push(self._alone.at_s, alone, self.aspect)
+        seen = dict(self._people.push(at_s, bodies, self.aspect))
+        known = set(self._people.numbers)
+        followed = known if self._manner.follow == "all" else known & {self._people.main}
+        self._left = {number: person for number, person in self._left.items() if number in known}
+        cuts: list[Cut] = []
+        for number in sorted(set(self._persons) - followed):
+            person = self._persons.pop(number)
+            cuts += person.finish()
+            self._leaving.append(person)
+        for number in sorted(followed & set(seen)):
+            if number not in self._persons:
+                self._begin(number)
+            cuts += self._persons[number].take([at_s], seen[number][None], self.aspect)
+        return cuts
 
     def finish(self) -> list[Cut]:
         """The windows that speak of the stream's last moments, with nothing seen after its last frame."""
-        return [cut for track in self._tracks.values() for cut in track.cutter.finish()]
+        return [cut for person in self._persons.values() for cut in person.finish()]
 
     def settle(self, scored: Scored) -> list[Event]:
         """The events that follow from a judged window; each model's windows in the order they were taken.
@@ -92,27 +133,35 @@ class Session:
         """
         return self._track(scored.window).settle(scored)
 
+    def part(self) -> list[Event]:
+        """The ends of what was open of people who have left, once their last windows are settled."""
+        events = [event for person in self._leaving for event in person.interrupt()]
+        for person in self._leaving:
+            person.close()
+            self._left[person.number] = person
+        self._leaving = []
+        return events
+
     def interrupt(self) -> list[Event]:
         """End what is open, once what `finish` gave is settled; the frames that follow are a new stream's."""
-        for track in self._tracks.values():
-            track.cutter.restart()
-            for keeper in track.kept_by:
-                keeper.clear()
-        return [event for track in self._tracks.values() for event in track.decoder.interrupt()]
+        return [event for person in self._persons.values() for event in person.interrupt()]
 
     def reset(self) -> list[Event]:
         """End what is open and forget all frames: time may begin anew."""
         ended = self.interrupt()
-        for person in sorted({person for _, _, person in self._tracks}):
-            for cutter in self._cutters(person):
-                self._tracks[cutter.name, cutter.hand, person].cutter = cutter
+        for person in self._persons.values():
+            person.renew(self._cutters(person.number), self._new_steady())
+        self._alone = None
+        if self._people is not None:
+            self._people.reset()
         return ended
 
     def configure(self, decodings: Mapping[str, Decoding]) -> None:
         """Go on with other thresholds and times, by model; what is open stays open."""
         self.decodings |= decodings
-        for track in self._tracks.values():
-            track.decoder.configure(self.decodings[track.cutter.name])
+        for person in (*self._persons.values(), *self._left.values()):
+            for track in person.tracks.values():
+                track.decoder.configure(self.decodings[track.cutter.name])
 
     def place(self, window: Cut) -> Place | None:
         """Where the state lies that a window goes on from; None for a model that has none."""
@@ -132,13 +181,15 @@ class Session:
 
     def close(self) -> list[Event]:
         """The ends of the events that are open. The stream is over: nothing may be judged any more."""
-        for track in self._tracks.values():
-            track.place = None
-        return [event for track in self._tracks.values() for event in track.decoder.interrupt()]
+        events = [*self.part(), *self.interrupt()]
+        for person in self._persons.values():
+            person.close()
+        return events
 
     def push(self, frame: Frame) -> list[Event]:
-        """`take` and `settle` in one: the events that follow from this frame."""
-        return [event for scored in self.judge(self.take(frame)) for event in self.settle(scored)]
+        """`take`, `settle` and `part` in one: the events that follow from this frame."""
+        events = [event for scored in self.judge(self.take(frame)) for event in self.settle(scored)]
+        return events + self.part()
 
     def judge(self, windows: Iterable[Cut], batch: int = 16) -> list[Scored]:
         """Windows with their probabilities, in order; a model's engine is given `batch` at a time.
@@ -157,30 +208,31 @@ class Session:
                 said.update(zip(chunk, engine.predict(np.stack([ordered[i].landmarks for i in chunk])), strict=True))
         return [Scored(window, said[i]) if i in said else self.rested(window) for i, window in enumerate(ordered)]
 
-    def _track(self, window: Cut) -> _Track:
-        return self._tracks[window.model, window.hand, window.person]
+    def _begin(self, number: int) -> None:
+        """Watch one more person, or one once more, whose events are then counted on."""
+        steady = self._new_steady()
+        person = self._left.pop(number, None)
+        if person is None:
+            tracks = [_Track(self._engines[c.name], c, self.decodings[c.name]) for c in self._cutters(number)]
+            person = _Person(number, tracks, steady, self._manner.gates)
+        else:
+            person.renew(self._cutters(number), steady)
+        person.open()
+        self._persons[number] = person
 
-    def _begin(self, person: int) -> None:
-        """Watch one more person."""
-        for cutter in self._cutters(person):
-            engine = self._engines[cutter.name]
-            self._tracks[cutter.name, cutter.hand, person] = _Track(engine, cutter, self.decodings[cutter.name])
-        for gate in self._gates:
-            self._keep(gate, person)
-
-    def _keep(self, gate: Gate, person: int) -> None:
-        """Put a gate before each of a person's views that it rules."""
-        mine = [track for (_, _, whose), track in self._tracks.items() if whose == person]
-        for track in mine:
-            if track.cutter.name in gate.models:
-                track.kept_by.append(keeper := Gatekeeper(gate))
-                for ruler in mine:
-                    if ruler.cutter.name == gate.by and gate.rules(ruler.cutter.hand, track.cutter.hand):
-                        ruler.tells.append(keeper)
+    def _new_steady(self) -> Steady:
+        return Steady(self._manner.steadying, self._manner.layout, self._manner.max_gap_s)
 
     def _cutters(self, person: int) -> list[Cutter]:
         """New ones, of all models."""
-        return [c for of in self.manifests for c in cutters(of, self._layout, self._max_gap_s, person)]
+        layout, max_gap_s = self._manner.layout, self._manner.max_gap_s
+        return [cutter for of in self.manifests for cutter in cutters(of, layout, max_gap_s, person)]
+
+    def _track(self, window: Cut) -> _Track:
+        person = self._persons.get(window.person)
+        if person is None:
+            person = next(one for one in self._leaving if one.number == window.person)
+        return person.tracks[window.model, window.hand]
 
     def _step(self, engine: Engine, cut: Cut) -> NDArray[np.float32]:
         """(labels,) what is said once all frames of a cut are stepped."""
@@ -192,19 +244,75 @@ class Session:
         return said[-1][0]
 
 
+class _Person:
+    """One person's part of a session."""
+
+    def __init__(self, number: int, tracks: Sequence[_Track], steady: Steady, gates: Sequence[Gate]) -> None:
+        self.number = number
+        self.tracks: dict[tuple[str, Hand | None], _Track] = {(track.cutter.name, track.cutter.hand): track for track in tracks}
+        self._steady = steady
+        for gate in gates:
+            self._keep(gate)
+
+    def _keep(self, gate: Gate) -> None:
+        """Put a gate before each view that it rules."""
+        for (name, hand), track in self.tracks.items():
+            if name in gate.models:
+                track.kept_by.append(keeper := Gatekeeper(gate))
+                for (other, of), ruler in self.tracks.items():
+                    if other == gate.by and gate.rules(of, hand):
+                        ruler.tells.append(keeper)
+
+    def take(self, at_s: list[float], xyz: NDArray[np.float32], aspect: float) -> list[Cut]:
+        """The windows that N frames (N, V, 3) at `at_s` complete."""
+        if self._steady.how:
+            xyz = self._steady.push(at_s, xyz, aspect)
+        return [cut for track in self.tracks.values() for cut in track.cutter.push(at_s, xyz, aspect)]
+
+    def finish(self) -> list[Cut]:
+        return [cut for track in self.tracks.values() for cut in track.cutter.finish()]
+
+    def interrupt(self) -> list[Event]:
+        return [event for track in self.tracks.values() for event in track.interrupt()]
+
+    def renew(self, cutters: Iterable[Cutter], steady: Steady) -> None:
+        """Forget all frames."""
+        self._steady = steady
+        for cutter in cutters:
+            self.tracks[cutter.name, cutter.hand].cutter = cutter
+
+    def open(self) -> None:
+        """Take places for states. Raises Busy where there are not enough, and then has none."""
+        try:
+            for track in self.tracks.values():
+                track.open()
+        except Busy:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Give the places back."""
+        for track in self.tracks.values():
+            track.place = None
+
+
 class _Track:
-    """One model's part of a session: of one person, or of one of their hands."""
+    """One model's view of one person, or of one of their hands."""
 
     def __init__(self, engine: Engine, cutter: Cutter, decoding: Decoding) -> None:
         of = engine.manifest
-        self._steps = of.form == "stream"
+        self._engine, self._steps = engine, of.form == "stream"
         self.cutter = cutter
         self.decoder = Decoder(of.name, of.labels, of.background, decoding, cutter.hand, cutter.person)
-        self.place = engine.places.take() if self._steps and engine.places is not None else None
+        self.place: Place | None = None
         self.lost = False
         self._behind_s = frames_behind(of.centre, of.window_frames) / of.fps
         self.kept_by: list[Gatekeeper] = []
         self.tells: list[Gatekeeper] = []
+
+    def open(self) -> None:
+        if self._steps and self._engine.places is not None:
+            self.place = self._engine.places.take()
 
     def lose(self) -> None:
         if self._steps:
@@ -224,6 +332,12 @@ class _Track:
             # When the window is complete, which at a stream's end is later than its last frame.
             keeper.hear(window.at_s + self._behind_s, events)
         return events
+
+    def interrupt(self) -> list[Event]:
+        self.cutter.restart()
+        for keeper in self.kept_by:
+            keeper.clear()
+        return self.decoder.interrupt()
 
 
 def replay(session: Session, clip: LandmarkSequence) -> tuple[list[Scored], list[Event]]:

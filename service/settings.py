@@ -118,6 +118,10 @@ class Settings(BaseSettings):
     """How long sessions are given to end once the service is told to stop."""
     retry_after_s: float = Field(default=2.0, ge=0)
     """When callers are told to come back then."""
+    max_people: int = Field(default=4, ge=1, le=16)
+    """Most people of a stream that are told apart; of more, those who came first are followed."""
+    forget_s: float = Field(default=1.0, ge=0, le=60)
+    """Who was not seen for longer is somebody new when seen again."""
     max_problems: int = Field(default=100, ge=1)
     """Bad messages after which a stream is closed with 1008."""
     max_gap_s: float = Field(default=0.5, gt=0)

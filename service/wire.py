@@ -194,6 +194,8 @@ class Reader:
     def _frame(self, seq: int, at_s: float, bodies: list[NDArray[np.float32]]) -> LandmarkFrame:
         if len(bodies) > MAX_BODIES:
             raise InvalidMessage(f"a frame holds at most {MAX_BODIES} bodies, got {len(bodies)}")
+        if len(bodies) > 1 and self.layout.name != HOLISTIC_75.name:
+            raise InvalidMessage(f"people are told apart by {HOLISTIC_75.name}, the layout is {self.layout.name}")
         return LandmarkFrame(seq, self._at_s(seq, at_s), bodies[0][None] if len(bodies) == 1 else np.stack(bodies))
 
     def _at_s(self, seq: int, at_s: float) -> float:

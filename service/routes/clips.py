@@ -22,7 +22,7 @@ from service.keys import KEYED
 from service.openapi import problems
 from service.rest import Clip
 from service.routes.health import house_of
-from service.session import Scored, Session, replay
+from service.session import Manner, Scored, Session, replay
 
 router = APIRouter(prefix="/v1", tags=["clips"], dependencies=KEYED)
 
@@ -109,7 +109,7 @@ async def _watch(house: House, data: bytes) -> LandmarkSequence:
 
 
 def _judge(house: House, engines: list[Engine], kind: str, sequence: LandmarkSequence) -> str:
-    session = Session(engines, sequence.aspect, house.settings.max_gap_s, sequence.layout)
+    session = Session(engines, sequence.aspect, Manner(sequence.layout, house.settings.max_gap_s))
     scored, events = replay(session, sequence)
     return answers.write(
         {

@@ -12,7 +12,7 @@ from bench.replay import judge, open_model, settle
 from bench.studies import CONFIGS, STUDIES
 from landmarks import SHREC_20, Decoding, LandmarkSequence, frames_behind
 from models import Checkpoint, build
-from service.session import Frame, Session
+from service.session import Frame, Manner, Session
 from tests import fakes
 from training import config, datasets, online_metrics, sweep
 from training.stream import Event, Stream
@@ -82,7 +82,7 @@ def test_an_engine_that_is_never_sure_says_nothing():
 
 def test_the_figures_are_those_of_the_pure_functions_on_what_the_session_pushes():
     stream, engine = a_stream(), Reader(decoding=replace(SHARP, min_duration_s=0.3, min_gap_s=0.2, smoothing_s=0.1))
-    session = Session([engine], 1.0, layout=SHREC_20)
+    session = Session([engine], 1.0, Manner(SHREC_20))
     frames = zip(stream.sequence.at_s.tolist(), stream.sequence.xyz, strict=True)
     events = [event for at_s, xyz in frames for event in session.push(Frame(at_s, xyz))] + session.close()
     told = {event.id: event.decided_at_s for event in events if event.state == "start"}

@@ -11,7 +11,7 @@ from landmarks import HAND_21, HOLISTIC_75, SIGN_27, Decoding, LandmarkSequence,
 from service.decoder import Event
 from service.errors import InvalidRequest, UnknownModel
 from service.gate import Gate, Gatekeeper
-from service.session import Frame, Session, replay
+from service.session import Frame, Manner, Session, replay
 from tests.fakes import RuleEngine, manifest, signer
 
 FPS = 10.0
@@ -119,25 +119,25 @@ BOTH = clip_of([0, 0, 0, 1, 1, 1, 0, 0, 0, 0], [0, 1, 1, 1, 1, 1, 1, 1, 0, 0])
     [((), [(0.1, 0.8)]), ((NOT_WHILE,), [(0.1, 0.2), (0.6, 0.8)]), ((ONLY_WHILE,), [(0.3, 0.5)])],
 )
 def test_gestures_are_told_while_nobody_signs_or_only_while_somebody_does(gates, waves):
-    events = live(Session(engines(), 1.0, gates=gates), BOTH)
+    events = live(Session(engines(), 1.0, Manner(gates=gates)), BOTH)
     assert spans(events, "gesture") == waves
     assert spans(events, "signing") == [(0.3, 0.6)]
 
 
 def test_what_a_shut_gate_ends_was_decided_from_the_frame_that_shut_it():
-    events = live(Session(engines(), 1.0, gates=[NOT_WHILE]), BOTH)
+    events = live(Session(engines(), 1.0, Manner(gates=(NOT_WHILE,))), BOTH)
     end = next(one for one in events if one.model == "gesture" and one.state == "end")
     assert (end.end_s, round(end.decided_at_s, 6)) == (0.2, 0.3)
 
 
 def test_a_gate_shuts_when_its_model_tells_and_not_before():
     slow = {"decoding": Decoding(0.6, 0.4, min_duration_s=0.2, min_gap_s=0.0)}
-    events = live(Session(engines(ruling=slow), 1.0, gates=[NOT_WHILE]), BOTH)
+    events = live(Session(engines(ruling=slow), 1.0, Manner(gates=(NOT_WHILE,))), BOTH)
     assert spans(events, "gesture") == [(0.1, 0.4), (0.6, 0.8)]
 
 
 def test_after_an_interrupt_no_gate_is_shut_by_what_ended():
-    session = Session(engines(), 1.0, gates=[NOT_WHILE])
+    session = Session(engines(), 1.0, Manner(gates=(NOT_WHILE,)))
     frames = [Frame(at_s, xyz) for at_s, xyz in clip_of([1, 1, 0, 0], [1, 1, 1, 1])]
     before = [*session.push(frames[0]), *session.push(frames[1]), *session.interrupt()]
     assert [one.state for one in before if one.model == "gesture"] == []
@@ -175,8 +175,8 @@ def views():
 def test_live_in_parts_and_as_a_file_the_events_are_the_same(rows, ruling, ruled, gate, frames):
     signing, waving, steps = zip(*rows, strict=True)
     clip = clip_of(signing, waving, np.cumsum(steps))
-    told = [live(Session(engines(ruling, ruled), 1.0, gates=[gate]), clip, n) for n in (1, frames)]
-    told.append(replay(Session(engines(ruling, ruled), 1.0, gates=[gate]), clip)[1])
+    told = [live(Session(engines(ruling, ruled), 1.0, Manner(gates=(gate,))), clip, n) for n in (1, frames)]
+    told.append(replay(Session(engines(ruling, ruled), 1.0, Manner(gates=(gate,))), clip)[1])
     for model in ("gesture", "signing"):
         each = [[one for one in events if one.model == model] for events in told]
         assert each[0] == each[1] == each[2]
@@ -190,7 +190,7 @@ def test_where_models_answer_the_same_frames_one_by_one_the_messages_themselves_
     rows, ruling, ruled, gate
 ):
     signing, waving, steps = zip(*rows, strict=True)
-    session = Session(engines(ruling | {"fps": FPS}, ruled | {"fps": FPS}), 1.0, gates=[gate])
+    session = Session(engines(ruling | {"fps": FPS}, ruled | {"fps": FPS}), 1.0, Manner(gates=(gate,)))
     opened = False
     for at_s, xyz in clip_of(signing, waving, np.cumsum(steps)):
         for told in session.push(Frame(float(at_s), xyz)):
@@ -224,7 +224,7 @@ def hand_spans(events, hand):
 def test_a_hand_rules_that_hand_alone():
     clip = hand_clip([0.1, 0.9, 0.9, 0.1], [0.1, 0.1, 0.1, 0.1])
     models = [of_hand("motions", lambda window: 1.0), of_hand("shapes", wrist)]
-    _, events = replay(Session(models, 1.0, gates=[Gate("shapes", ("motions",))]), clip)
+    _, events = replay(Session(models, 1.0, Manner(gates=(Gate("shapes", ("motions",)),))), clip)
     motions = [one for one in events if one.model == "motions"]
     assert hand_spans(motions, "left") == [(0.0, 0.0), (0.3, 0.3)]
     assert hand_spans(motions, "right") == [(0.0, 0.3)]
@@ -233,11 +233,11 @@ def test_a_hand_rules_that_hand_alone():
 def test_a_body_rules_both_hands_and_either_hand_rules_a_body():
     clip = hand_clip([0.1, 0.9, 0.1, 0.1], [0.1, 0.1, 0.9, 0.1])
     body = [of_hand("motions", lambda window: 1.0), engines()[1]]
-    _, events = replay(Session(body, 1.0, gates=[Gate("signing", ("motions",))]), clip)
+    _, events = replay(Session(body, 1.0, Manner(gates=(Gate("signing", ("motions",)),))), clip)
     motions = [one for one in events if one.model == "motions"]
     assert hand_spans(motions, "left") == hand_spans(motions, "right") == [(0.0, 0.0), (0.2, 0.3)]
     hands = [of_hand("shapes", wrist), RuleEngine(manifest(frames=1, fps=FPS), lambda window: 1.0)]
-    _, events = replay(Session(hands, 1.0, gates=[Gate("shapes", ("signing",), "only-while")]), clip)
+    _, events = replay(Session(hands, 1.0, Manner(gates=(Gate("shapes", ("signing",), "only-while"),))), clip)
     assert spans(events, "signing") == [(0.1, 0.2)]
 
 
@@ -251,12 +251,21 @@ def test_a_body_rules_both_hands_and_either_hand_rules_a_body():
 )
 def test_a_gate_that_the_models_cannot_keep_is_refused(gate, error, says):
     with pytest.raises(error, match=says):
-        Session(engines(), 1.0, gates=[gate])
+        Session(engines(), 1.0, Manner(gates=(gate,)))
 
 
 def test_what_is_ruled_rules_nobody():
     with pytest.raises(InvalidRequest, match="signing rules a gate and is ruled"):
-        Session(engines(), 1.0, gates=[NOT_WHILE, Gate("gesture", ("signing",))])
+        Session(
+            engines(),
+            1.0,
+            Manner(
+                gates=(
+                    NOT_WHILE,
+                    Gate("gesture", ("signing",)),
+                )
+            ),
+        )
 
 
 def test_an_impossible_gate_is_refused_at_birth():

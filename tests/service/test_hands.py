@@ -12,7 +12,7 @@ from landmarks.formats import npz
 from models import Checkpoint, build
 from service.engine import OnnxEngine, Runtime
 from service.errors import Busy
-from service.session import Frame, Session, replay
+from service.session import Frame, Manner, Session, replay
 from tests.fakes import RuleEngine, manifest, right_hand_seen, signer
 from tests.graphs import leaky, leaky_manifest, leaky_sums
 from tests.networks import FRAMES, SMALL
@@ -69,7 +69,7 @@ def test_beside_a_model_of_the_body_each_is_told_by_its_name_and_hand():
 @pytest.mark.parametrize("hand", HANDS)
 def test_a_hand_of_a_body_is_answered_as_in_a_clip_of_that_hand_alone(hand):
     alone = CLIP.pick(HAND_21, hand)
-    scored, events = replay(Session([engine(frames=2)], 1.0, layout=HAND_21), alone)
+    scored, events = replay(Session([engine(frames=2)], 1.0, Manner(HAND_21)), alone)
     assert {one.window.hand for one in scored} == {event.hand for event in events} == {None}
     both, told = replay(Session([engine(frames=2)], 1.0), CLIP)
     ours = [one for one in both if one.window.hand == hand]

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landmarks import HOLISTIC_75, NTU_25, SIGN_27, LandmarkSequence, TimeError, UnknownJoint
-from service.session import Frame, Session, replay
+from service.session import Frame, Manner, Session, replay
 from tests.fakes import RuleEngine, ScriptedEngine, manifest, right_hand_seen, signer
 
 ASPECT = 4 / 3
@@ -172,7 +172,7 @@ def test_a_clip_of_another_layout_is_judged_by_models_that_it_can_serve():
         return 0.0
 
     engine = RuleEngine(manifest(frames=4, fps=10, layout=NTU_25), remember)
-    replay(Session([engine], 1.0, layout=NTU_25), clip)
+    replay(Session([engine], 1.0, Manner(NTU_25)), clip)
     np.testing.assert_allclose(seen[3], xyz[:4], atol=1e-6)
     with pytest.raises(UnknownJoint, match=r"ntu_25 has no joint nose, .* and \d+ more"):
-        Session([RuleEngine(manifest(frames=4, fps=10), remember)], 1.0, layout=NTU_25)
+        Session([RuleEngine(manifest(frames=4, fps=10), remember)], 1.0, Manner(NTU_25))
