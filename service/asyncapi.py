@@ -8,11 +8,12 @@ from typing import Any, get_args
 from pydantic import TypeAdapter
 
 from landmarks.layout import HAND_21, POSE_33
+from service import examples
 from service.answers import Answer
-from service.examples import SOCKET
 from service.live import CLOSE_CODES
 from service.messages import Control, Resume, Start
-from service.schemas import draft07, untitled
+from service.rest import SessionEvent
+from service.schemas import draft07, inherit_words, untitled
 from service.wire import HEADER, MAX_BODIES, Flags, JsonFrame
 
 ADDRESS = "/v1/stream"
@@ -40,6 +41,14 @@ not come evenly. Landmarks are MediaPipe's: x and y as shares of the picture's w
 part that was not seen is null, or left out. `hand` is the person's own left or right.
 
 Callers should ignore fields and messages that they do not know.
+"""
+
+_MQTT_TEXT = """
+The events of all sessions, each at least once, and those of one session in order: `start` and `end`, and `update` where
+`SIGNSTREAM_MQTT_UPDATES` asks for it. The topic is that of `SIGNSTREAM_MQTT_TOPIC`, which may be another.
+
+The topic `signstream/status` (`SIGNSTREAM_MQTT_STATUS_TOPIC`) is retained: `online` while the service is connected,
+`offline` when it has left or the broker misses it.
 """
 
 _FRAMES_TEXT = """
@@ -82,7 +91,7 @@ def document(title: str, version: str) -> dict[str, Any]:
     return {
         "asyncapi": "3.0.0",
         "info": {
-            "title": f"{title}: the socket",
+            "title": f"{title}, live",
             "version": version,
             "description": "Frames of landmarks or pictures in, gesture and signing events out, live.",
             "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
@@ -94,14 +103,23 @@ def document(title: str, version: str) -> dict[str, Any]:
                 "protocol": "ws",
                 "description": "Where `python -m service` listens.",
                 "security": [{"$ref": f"#/components/securitySchemes/{name}"} for name in _SECURITY],
-            }
+            },
+            "broker": {
+                "host": "{broker}",
+                "protocol": "mqtt",
+                "protocolVersion": "3.1.1",
+                "variables": {
+                    "broker": {"description": "Host and port of `SIGNSTREAM_MQTT_URL`; off until that is set."}
+                },
+            },
         },
         "channels": {
             "stream": {
                 "address": ADDRESS,
+                "servers": [{"$ref": "#/servers/local"}],
                 "title": "A live session",
                 "description": _CHANNEL_TEXT.strip(),
-                "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
+                "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages if name != "told"},
                 "bindings": {
                     "ws": {
                         "method": "GET",
@@ -110,7 +128,18 @@ def document(title: str, version: str) -> dict[str, Any]:
                     }
                 },
                 "x-close-codes": {str(code): reason for code, reason in CLOSE_CODES.items()},
-            }
+            },
+            "events": {
+                "address": "signstream/{session}/{model}",
+                "servers": [{"$ref": "#/servers/broker"}],
+                "title": "Events over MQTT",
+                "description": _MQTT_TEXT.strip(),
+                "messages": {"told": {"$ref": "#/components/messages/told"}},
+                "parameters": {
+                    "session": {"description": "The session's id."},
+                    "model": {"description": "The model's name; `+`, `#` and `/` in it become `_`."},
+                },
+            },
         },
         "operations": {
             "start": _operation("receive", "Open a session", ["start"], ["ready", "problem"]),
@@ -119,6 +148,13 @@ def document(title: str, version: str) -> dict[str, Any]:
             "steer": _operation("receive", "Steer the session", controls, ["done", "problem"]),
             "stop": _operation("receive", "End the session", ["stop"], ["summary"]),
             "tell": _operation("send", "Be told", told),
+            "publish": {
+                "action": "send",
+                "title": "Be told by a broker",
+                "channel": {"$ref": "#/channels/events"},
+                "messages": [{"$ref": "#/channels/events/messages/told"}],
+                "bindings": {"mqtt": {"qos": 1, "retain": False, "bindingVersion": "0.2.0"}},
+            },
         },
         "components": {"messages": messages, "schemas": schemas, "securitySchemes": _SECURITY},
     }
@@ -151,25 +187,30 @@ def _links(names: list[str]) -> list[dict[str, str]]:
 
 def _messages() -> tuple[dict[str, Any], dict[str, Any]]:
     """All messages by name, and the schemas that they take."""
-    kinds = [(kind, "validation") for kind in HEARD] + [(kind, "serialization") for kind in TOLD]
+    kinds = [(kind, "validation") for kind in HEARD] + [(kind, "serialization") for kind in (*TOLD, SessionEvent)]
     given: list[Any] = [(kind.__name__, mode, TypeAdapter(kind)) for kind, mode in kinds]
     _, found = TypeAdapter.json_schemas(given, ref_template=_SCHEMAS + "{model}")
     schemas: dict[str, Any] = draft07(untitled(found["$defs"]))
     for kind, _ in kinds:
         _begin_with_type(schemas[kind.__name__])
-    messages = {_name(schemas, kind): _message(schemas, kind) for kind, _ in kinds}
-    order = [*(_name(schemas, kind) for kind in HEARD[:3]), BINARY, *messages]
-    return {name: messages.get(name, _binary()) for name in order}, schemas
+        inherit_words(kind, schemas[kind.__name__])
+    messages: dict[str, Any] = {}
+    for kind in (*HEARD, *TOLD):
+        name = _name(schemas, kind)
+        messages[name] = _message(schemas, kind, name, examples.SOCKET[name])
+        if kind is JsonFrame:
+            messages[BINARY] = _binary()
+    messages["told"] = _message(schemas, SessionEvent, "told", [examples.TOLD])
+    return messages, schemas
 
 
-def _message(schemas: dict[str, Any], kind: type[Any]) -> dict[str, Any]:
-    name = _name(schemas, kind)
+def _message(schemas: dict[str, Any], kind: type[Any], name: str, shown: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "name": name,
         "title": name,
         "summary": schemas[kind.__name__]["description"],
         "payload": {"$ref": _SCHEMAS + kind.__name__},
-        "examples": [{"payload": example} for example in SOCKET[name]],
+        "examples": [{"payload": example} for example in shown],
     }
 
 

@@ -75,6 +75,15 @@ _EVENT = {
     "decided_at_s": 1.2,
 }
 
+_END = _EVENT | {
+    "number": 5,
+    "state": "end",
+    "is_final": True,
+    "confidence": 0.97,
+    "end_s": 1.6,
+    "decided_at_s": 2.4667,
+}
+
 _WINDOW = {
     "start_s": 0.0,
     "end_s": 1.2667,
@@ -106,11 +115,7 @@ SOCKET: dict[str, list[dict[str, Any]]] = {
         }
     ],
     "resumed": [{"type": "resumed", "session": _SESSION, "next_seq": 41, "lost": 0}],
-    "event": [
-        _EVENT,
-        _EVENT
-        | {"number": 5, "state": "end", "is_final": True, "confidence": 0.97, "end_s": 1.6, "decided_at_s": 2.4667},
-    ],
+    "event": [_EVENT, _END],
     "scores": [{"type": "scores", "model": "signs", **_WINDOW}],
     "landmarks": [
         {
@@ -140,8 +145,14 @@ SOCKET: dict[str, list[dict[str, Any]]] = {
 }
 """Every message of the socket but the binary one, by its `type`."""
 
-BODIES: dict[str, Any] = {"open_session": {name: value for name, value in _START.items() if name != "type"}}
-"""What REST is posted, by the operation's id."""
+TOLD = _END | {"session": _SESSION}
+"""An event as MQTT tells it."""
+
+BODIES: dict[str, Any] = {
+    "open_session": {name: value for name, value in _START.items() if name != "type"},
+    "told_of_event": {"type": "event.end", "timestamp": "2026-11-22T01:20:03.250+00:00", "data": TOLD},
+}
+"""What is posted, to REST and to a webhook, by the operation's id."""
 
 REST: dict[str, Any] = {
     "models": {"models": [_MODEL], "default": ["signs"]},

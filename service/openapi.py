@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI, Header
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
@@ -13,7 +13,8 @@ from pydantic import TypeAdapter
 from service.answers import ProblemDetails
 from service.errors import InvalidRequest, SignstreamError, TooLarge, Unauthorised, problem_of
 from service.examples import BODIES, REST
-from service.schemas import untitled
+from service.rest import Posted, SessionEvent
+from service.schemas import inherit_words, untitled
 
 _TEXT = """
 Every error is an RFC 9457 problem, `application/problem+json`; its `code` is stable: program against it.
@@ -33,7 +34,42 @@ TAGS = [
         "description": "Health and metadata as the Open Inference Protocol (KServe v2) asks for them. There is no "
         "`infer`: a network takes windows and states that only a session keeps. Post a clip, or open a stream.",
     },
+    {"name": "webhook", "description": "What the service posts to `SIGNSTREAM_WEBHOOK_URL`, where that is set."},
 ]
+
+
+def operation_id(route: APIRoute) -> str:
+    """Its function's name."""
+    return route.name
+
+
+webhooks = APIRouter(tags=["webhook"], generate_unique_id_function=operation_id)
+
+
+@webhooks.post("event", summary="Be told of an event")
+async def told_of_event(
+    body: Posted,
+    webhook_id: Annotated[str, Header(description="the same at each try: who has seen it has the event")],
+    webhook_timestamp: Annotated[int, Header(description="when this try was made, in Unix seconds")],
+    webhook_signature: Annotated[
+        str,
+        Header(
+            description="`v1,` and HMAC-SHA256 of `ID.TIMESTAMP.BODY` in base64; several, by spaces, while a secret is "
+            "changed"
+        ),
+    ],
+) -> None:
+    """Of all sessions; at least once each, and of one session in order of their numbers."""
+
+
+_ANSWERS = {
+    "2XX": "Taken.",
+    "410": "Nothing is sent any more until the service is started again.",
+    "429": "Tried again, not before `Retry-After` where it is said.",
+    "5XX": "Tried again, likewise; so is what is not answered in time.",
+    "default": "That event is lost.",
+}
+"""What a webhook's receiver may answer, and what follows."""
 
 
 def problems(*examples: Exception) -> Responses:
@@ -57,11 +93,6 @@ def problems(*examples: Exception) -> Responses:
     }
 
 
-def operation_id(route: APIRoute) -> str:
-    """Its function's name."""
-    return route.name
-
-
 def document(app: FastAPI) -> dict[str, Any]:
     """The contract, as /openapi.json answers it."""
     told = get_openapi(
@@ -70,6 +101,7 @@ def document(app: FastAPI) -> dict[str, Any]:
         summary=app.summary,
         description=_TEXT.strip(),
         routes=app.routes,
+        webhooks=webhooks.routes,
         tags=TAGS,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
@@ -77,10 +109,16 @@ def document(app: FastAPI) -> dict[str, Any]:
     parts["schemas"] |= {"ProblemDetails": TypeAdapter(ProblemDetails).json_schema()}
     for fastapis in ("HTTPValidationError", "ValidationError"):
         parts["schemas"].pop(fastapis, None)
+    inherit_words(SessionEvent, parts["schemas"]["SessionEvent"])
     parts["schemas"] = untitled(dict(sorted(parts["schemas"].items())))
     for path in told["paths"].values():
         for operation in path.values():
             _complete(operation, parts["schemas"])
+    hook = told["webhooks"]["event"]["post"]
+    hook["responses"] = {status: {"description": follows} for status, follows in _ANSWERS.items()}
+    hook["requestBody"]["content"]["application/json"]["example"] = BODIES["told_of_event"]
+    for parameter in hook["parameters"]:
+        parameter["schema"] = untitled(parameter["schema"])
     return told
 
 

@@ -1,4 +1,4 @@
-"""What REST tells callers beside what a socket tells them (`answers`): the types that make its schema."""
+"""What is told outside of sockets (see `answers` for those): the types that make the schemas of REST and `outputs`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal, NotRequired
 from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
-from service.answers import Model, Segment, Window
+from service.answers import Event, Model, Segment, Window
 
 _documented = with_config(ConfigDict(use_attribute_docstrings=True))
 
@@ -76,3 +76,21 @@ class Readiness(TypedDict):
     """Models that do not run on what they were to run on."""
     detail: NotRequired[str]
     """Why it failed."""
+
+
+@_documented
+class SessionEvent(Event):
+    """An event message of a session, for who listens to several."""
+
+    session: str
+    """With `number` it says which message this is, wherever and however often it is told."""
+
+
+@_documented
+class Posted(TypedDict):
+    """What a webhook is posted (Standard Webhooks 1.0.0)."""
+
+    type: Literal["event.start", "event.update", "event.end"]
+    timestamp: str
+    """When the event was told, ISO 8601; the times in `data` are the stream's own."""
+    data: SessionEvent

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import TypeAdapter
+from typing_extensions import get_original_bases, is_typeddict
+
 
 def untitled(schema: Any) -> Any:
     """Without titles, which only repeat names."""
@@ -12,6 +15,15 @@ def untitled(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     return {key: untitled(value) for key, value in schema.items() if key != "title" or not isinstance(value, str)}
+
+
+def inherit_words(kind: type[Any], schema: dict[str, Any]) -> None:
+    """What the parents of a TypedDict say of their fields: pydantic reads a class's own lines alone."""
+    for parent in get_original_bases(kind):
+        if is_typeddict(parent):
+            for name, field in TypeAdapter(parent).json_schema()["properties"].items():
+                if "description" in field:
+                    schema["properties"][name].setdefault("description", field["description"])
 
 
 def draft07(schema: Any) -> Any:

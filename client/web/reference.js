@@ -28,7 +28,7 @@ class Part {
 function rest(page, contract) {
   const errors = element("p", {}, "The fields of a problem: ", element("a", { href: "#type-ProblemDetails" }, "ProblemDetails"), ".");
   const section = page.add("section", "h2", "rest", ["REST"], ...markdown(contract.info.description), errors);
-  const calls = Object.entries(contract.paths).flatMap(([path, methods]) =>
+  const calls = Object.entries({ ...contract.paths, ...contract.webhooks }).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, call]) => ({ ...call, method, path })),
   );
   for (const { name, description } of contract.tags) {
@@ -55,10 +55,10 @@ function addCall(group, call) {
   }
   if (call.requestBody) body.push(element("h5", {}, "Body"), content(call.requestBody.content));
   const answers = element("dl", { className: "fields" });
-  for (const [status, answer] of Object.entries(call.responses)) {
+  for (const [status, answer] of Object.entries(call.responses).sort(([one], [other]) => (one < other ? -1 : 1))) {
     const detail = element("dd", {}, ...(answer.content?.["application/problem+json"] ? [] : markdown(answer.description)));
     if (answer.content) detail.append(content(answer.content));
-    answers.append(element("dt", {}, element("code", { className: status < "4" ? "good" : "bad" }, status)), detail);
+    answers.append(element("dt", {}, element("code", { className: status.startsWith("2") ? "good" : "bad" }, status)), detail);
   }
   group.add("article", "h4", `call-${call.operationId}`, [method, " ", path], ...body, element("h5", {}, "Answers"), answers);
 }
@@ -67,7 +67,7 @@ function addCall(group, call) {
 const named = (link) => link.$ref.split("/").at(-1);
 
 function socket(page, contract) {
-  const [channel] = Object.values(contract.channels);
+  const { stream: channel, ...others } = contract.channels;
   const address = element("p", { className: "summary" }, element("code", {}, channel.address));
   const section = page.add("section", "h2", "socket", ["Socket"], address, ...markdown(channel.description));
   const operations = Object.values(contract.operations);
@@ -79,13 +79,18 @@ function socket(page, contract) {
   };
   for (const [id, [title, those]] of Object.entries(parts)) {
     const group = section.add("section", "h3", id, [title]);
-    for (const name of those) addMessage(group, name, contract.components, operations);
+    for (const name of those) addMessage(group, "h4", name, contract.components, operations);
   }
   const codes = Object.entries(channel["x-close-codes"]).map(([name, description]) => ({ name, schema: { description }, notes: [] }));
   section.add("section", "h3", "close-codes", ["Close codes"], element("div", { className: "card" }, fields(codes)));
+  for (const [id, { address: topic, title, description, messages }] of Object.entries(others)) {
+    const at = element("p", { className: "summary" }, element("code", {}, topic));
+    const group = page.add("section", "h2", id, [title], at, ...markdown(description));
+    for (const name of Object.keys(messages)) addMessage(group, "h3", name, contract.components, []);
+  }
 }
 
-function addMessage(group, name, { messages, schemas }, operations) {
+function addMessage(group, level, name, { messages, schemas }, operations) {
   const { title, summary, description = "", contentType, payload, examples = [] } = messages[name];
   const body = markdown(`${summary}\n\n${description}`);
   const asked = operations.find((one) => one.reply && one.messages.map(named).includes(name));
@@ -99,7 +104,7 @@ function addMessage(group, name, { messages, schemas }, operations) {
   if (contentType) body.push(element("p", { className: "muted" }, "Content type ", element("code", {}, contentType)));
   if (payload.$ref) body.push(fields(ofObject(schemas[named(payload)])));
   for (const example of examples) body.push(sample(example.payload));
-  group.add("article", "h4", `message-${name}`, [element("code", {}, title)], ...body);
+  group.add("article", level, `message-${name}`, [element("code", {}, title)], ...body);
 }
 
 /** The types of both contracts, but for what is a message by itself. */

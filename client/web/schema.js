@@ -103,7 +103,7 @@ function folded(title, value) {
 
 /** A JSON value to read; a long one scrolls. */
 export function sample(value) {
-  return element("pre", { tabIndex: 0, role: "region", ariaLabel: "example" }, element("code", {}, pretty(value)));
+  return element("pre", { tabIndex: 0, role: "group", ariaLabel: "example" }, element("code", {}, pretty(value)));
 }
 
 /** JSON with what is short on one line. */

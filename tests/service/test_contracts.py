@@ -10,11 +10,13 @@ import pytest
 from jsonschema import Draft7Validator, Draft202012Validator
 
 from landmarks.formats import npz
-from service import asyncapi, openapi
+from service import asyncapi, examples, openapi
 from service.app import create_app
 from service.errors import InvalidMessage, UnknownModel
 from service.examples import BODIES, REST
 from service.messages import Control, read_control
+from service.outputs.outlet import Told
+from service.outputs.webhook import body_of
 from service.routes.contracts import contracts
 from service.settings import Settings
 from service.wire import HEADER, Flags
@@ -44,7 +46,9 @@ def socket(texts):
 @pytest.mark.parametrize("name", ["openapi.json", "asyncapi.json"])
 def test_what_is_committed_is_what_the_types_say(texts, name):
     told = (DOCS / name).read_text("utf-8")
-    assert told == texts[name], "the contracts have changed: look whether they should, then `make contracts`"
+    assert told == texts[name], (
+        "the contracts have changed: look whether they should, then `python -m service --contracts docs`"
+    )
 
 
 @pytest.mark.parametrize("name", ["openapi.json", "asyncapi.json"])
@@ -140,18 +144,21 @@ def test_every_message_has_examples_that_fit_it(socket):
     assert all(message["examples"] for name, message in messages.items() if name != asyncapi.BINARY)
     for name, message in messages.items():
         for example in message.get("examples", ()):
-            assert example["payload"]["type"] == name
-            assert wrong_message(socket, example["payload"]) == []
+            assert example["payload"]["type"] == ("event" if name == "told" else name)
+            assert complaints(Draft7Validator, socket, message["payload"], example["payload"]) == []
 
 
 def test_every_message_takes_part_in_an_operation(socket):
     spoken = {"receive": set(), "send": set()}
     for operation in socket["operations"].values():
+        if operation["channel"] == {"$ref": "#/channels/events"}:
+            continue
         spoken[operation["action"]] |= {link["$ref"].rpartition("/")[2] for link in operation["messages"]}
         spoken["send"] |= {link["$ref"].rpartition("/")[2] for link in operation.get("reply", {}).get("messages", ())}
     assert len(spoken["receive"]) == len(asyncapi.HEARD) + 1  # the binary one
     assert len(spoken["send"]) == len(asyncapi.TOLD)
     assert spoken["receive"] | spoken["send"] == set(socket["channels"]["stream"]["messages"])
+    assert set(socket["components"]["messages"]) == spoken["receive"] | spoken["send"] | {"told"}
 
 
 def test_every_example_of_a_control_is_understood(socket):
@@ -188,6 +195,15 @@ def test_a_type_is_asked_for_and_stands_first(socket):
             assert "type" in schema["required"]
 
 
+def test_what_is_said_of_a_field_is_said_wherever_it_is_inherited(rest, socket):
+    for document, kind, field in (
+        (socket, "Scores", "at_s"),
+        (socket, "SessionEvent", "id"),
+        (rest, "SessionEvent", "id"),
+    ):
+        assert document["components"]["schemas"][kind]["properties"][field]["description"]
+
+
 def test_the_binary_frame_is_told_as_it_is_read(socket):
     text = socket["components"]["messages"][asyncapi.BINARY]["description"]
     for flag in Flags:
@@ -208,11 +224,22 @@ def test_what_the_service_says_in_a_socket_fits(socket, client):
         assert wrong_message(socket, message) == []
 
 
+def test_what_is_told_outside_fits(rest, socket):
+    message = {name: value for name, value in examples.TOLD.items() if name != "session"}
+    posted = json.loads(body_of(Told("s1", message, at=1e9)))
+    told = socket["components"]["messages"]["told"]["payload"]
+    assert complaints(Draft7Validator, socket, told, posted["data"]) == []
+    body = rest["webhooks"]["event"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert complaints(Draft202012Validator, rest, body, posted) == []
+    assert complaints(Draft202012Validator, rest, body, {"type": "event.begin", "data": posted["data"]})
+
+
 # REST.
 
 
 def test_operations_have_names_of_their_own(rest):
-    names = [operation["operationId"] for path in rest["paths"].values() for operation in path.values()]
+    calls = [*rest["paths"].values(), *rest["webhooks"].values()]
+    names = [operation["operationId"] for path in calls for operation in path.values()]
     assert len(set(names)) == len(names)
     assert all(name.isidentifier() for name in names)
 
