@@ -183,6 +183,11 @@ def per_hour(count: int, seconds: float) -> Interval:
     return count / hours, float(low) / hours, float(chi2.ppf(0.975, 2 * count + 2)) / 2 / hours
 
 
+def told_per_hour(idle: Sequence[Recording]) -> Interval:
+    """Of streams in which nothing is to be told: what was."""
+    return per_hour(sum(len(one.predicted) for one in idle), sum(one.duration_s for one in idle))
+
+
 def percentiles(parts: Sequence[NDArray[np.float64]]) -> Figures:
     """p50 and p99 of numbers that come in parts, which intervals draw."""
     pooled, whose = np.concatenate(parts), np.repeat(np.arange(len(parts)), [len(part) for part in parts])

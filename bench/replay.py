@@ -11,13 +11,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.material import Material, Question
 from export.artefact import Target, export
 from landmarks import Decoding, Manifest
 from models import Continual, checkpoint
 from service import decoder
 from service.engine import Engine, OnnxEngine, Runtime, Step
-from service.session import Frame, Scored, Session
+from service.gate import Gate
+from service.session import Frame, Manner, Scored, Session
 from training.online_metrics import Event, Recording
+from training.stream import Event as Done
 from training.stream import Stream
 
 
@@ -64,7 +67,7 @@ def judge(engine: Engine, streams: Iterable[Stream]) -> list[Judged]:
     found = []
     for stream in streams:
         sequence = stream.sequence
-        session = Session([engine], sequence.aspect, layout=sequence.layout)
+        session = Session([engine], sequence.aspect, Manner(sequence.layout))
         scored: list[Scored] = []
         seconds = 0.0
         ready = [session.take(Frame(*frame)) for frame in zip(sequence.at_s.tolist(), sequence.xyz, strict=True)]
@@ -77,13 +80,27 @@ def judge(engine: Engine, streams: Iterable[Stream]) -> list[Judged]:
     return found
 
 
-def settle(judged: Judged, decoding: Decoding | None = None) -> Recording:
-    """The stream's events beside the true ones, by the service's decoder. decoding: instead of the manifest's."""
+def as_stream(material: Material, task: Question) -> Stream:
+    """What somebody did, as a stream to judge."""
+    events = tuple(Done(event.label, event.start_s, event.end_s) for event in material.events(task))
+    return Stream(material.sequence, "", material.person, material.name, material.group, events=events)
+
+
+def settle(
+    judged: Judged, decoding: Decoding | None = None, gates: Sequence[Gate] = (), rulers: Sequence[Judged] = ()
+) -> Recording:
+    """The stream's events beside the true ones, by the service's decoder. decoding: instead of the manifest's.
+
+    gates: before the model. rulers: what the models that rule them say along the same stream.
+    """
     sequence, manifest = judged.stream.sequence, judged.manifest
     if decoding is not None:
         manifest = replace(manifest, decoding=decoding)
-    session = Session([_Silent(manifest)], sequence.aspect, layout=sequence.layout)
-    events = [event for scored in judged.scored for event in session.settle(scored)] + session.close()
+    models = [*(_Silent(one.manifest) for one in rulers), _Silent(manifest)]
+    session = Session(models, sequence.aspect, Manner(sequence.layout, gates=tuple(gates)))
+    scored = [scored for one in (*rulers, judged) for scored in one.scored]
+    told = [event for one in scored for event in session.settle(one)] + session.close()
+    events = [event for event in told if event.model == manifest.name]
     true = tuple(Event(event.label, event.start_s, event.end_s) for event in judged.stream.events)
     return Recording(predicted(events), true, float(sequence.at_s[-1] - sequence.at_s[0]))
 

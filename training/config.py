@@ -158,6 +158,7 @@ class Events:
     min_duration_s: float = 0.2
     min_gap_s: float = 0.3
     smoothing_s: float = 0.0
+    pad_s: float = 0.0
     rest_after_s: float = 0.0
 
     def __post_init__(self) -> None:

@@ -318,7 +318,7 @@ Everything below is of the test side, by {{ what }}, but for the curves.</p>
 {% if decoding %}
 <table>
 {% for name, value in decoding.items() %}
-<tr><td>{{ name }}</td><td class="n">{{ "%g" | format(value) }}</td></tr>
+<tr><td>{{ name }}</td><td class="n">{{ "%g" | format(value) if value is number else value or "none" }}</td></tr>
 {% endfor %}
 </table>
 <img alt="share of windows that reach a threshold" src="{{ threshold }}">

@@ -224,6 +224,7 @@ def choose_decoding(recipe: Recipe, probabilities: np.ndarray, bench: Bench) -> 
         min_duration_s=events.min_duration_s,
         min_gap_s=events.min_gap_s,
         smoothing_s=events.smoothing_s,
+        pad_s=events.pad_s,
     )
 
 

@@ -1,0 +1,116 @@
+"""What each of the decoder's times does to the events of recorded people: as shipped, and one at a time otherwise."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench import figures, material, scorecard
+from bench.replay import as_stream, judge, settle
+from bench.sections import EVENTS, Subject, told
+from bench.studies import CONFIGS
+from bench.table import check_place, markdown, write
+from landmarks import Decoding
+from service.engine import OnnxEngine, Runtime
+from service.settings import Settings
+from training import online_metrics
+from training.clip import Clip
+from training.online_metrics import Recording
+
+PLACE = "decoding"
+NAMES = ("signing-stream", "signs-stream")
+TRIED: Mapping[str, Sequence[float]] = {
+    "pad_s": (0.1, 0.2),
+    "min_gap_s": (0.1, 0.2, 0.5),
+    "min_duration_s": (0.0, 0.1, 0.2, 0.4),
+    "smoothing_s": (0.1, 0.2),
+    "refractory_s": (0.5,),
+}
+COLUMNS = {head: name for head, name in EVENTS.items() if name not in ("delay_p90_s", "false_per_hour")}
+ABOUT = (
+    "One field of the model's decoding otherwise, all else as shipped. Events in streams of rest and signs by turns, "
+    "and false events an hour in streams of nothing to tell, made as for the [scorecard](scorecard.md). `change` is of "
+    "the event F1 against the decoding as shipped, on the same streams, with its 95% bootstrap interval over streams."
+)
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Which models, on how much."""
+    parser.add_argument("--models", type=Path, default=Settings().models_dir, help="folder; default: the shipped ones")
+    parser.add_argument("--only", nargs="+", default=list(NAMES), metavar="NAME", help="default: %(default)s")
+    parser.add_argument("--recipes", type=Path, default=CONFIGS, help="NAME.toml of each; default: training/configs")
+    parser.add_argument("--folder", default="../shared/data", help="of the data; default: %(default)s")
+    parser.add_argument("--seconds", type=float, default=600, help="of streams of each kind; default: %(default)s")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="put the tables into their marked place in a file")
+    parser.set_defaults(beside=[], quick=True)  # of the scorecard: its streams are not asked for
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the tables; 2 for what cannot be asked."""
+    try:
+        if options.write:
+            check_place(options.write, PLACE)
+        subjects = scorecard.find_subjects(options)
+    except (ValueError, FileNotFoundError) as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 2
+    text = "\n\n".join([ABOUT, *(_section(one, options.seconds) for one in subjects)])
+    print(text)
+    if options.write:
+        write(options.write, PLACE, "python -m bench decoding", text)
+    return 0
+
+
+def _section(subject: Subject, seconds: float) -> str:
+    print(subject.name, file=sys.stderr, flush=True)
+    sides = {"test": subject.takes, "validation": material.counted(subject.split.validation, subject.task)}
+    parts = [f"### {subject.name}"]
+    for side, takes in sides.items():
+        parts += _side(subject, side, takes, seconds)
+    return "\n\n".join(parts)
+
+
+def _side(subject: Subject, side: str, takes: Sequence[Clip], seconds: float) -> list[str]:
+    engine, task = OnnxEngine(subject.files[subject.name], Runtime(streams=1)), subject.task
+    joined = judge(engine, [as_stream(one, task) for one in material.joined(takes, task, seconds)])
+    idle = judge(engine, [as_stream(one, task) for one in material.background(takes, task, seconds)])
+    if not joined or not idle:
+        return []
+    shipped = engine.manifest.decoding
+    before, rows = [settle(one) for one in joined], []
+    for name, how in _tried(shipped).items():
+        after = [settle(one, how) for one in joined]
+        change = "" if how == shipped else told(_change(before, after))
+        events = figures.events(after, draws=1)
+        cells = [f"{events[key][0]:.{2 if key.endswith('_s') else 3}f}" for key in COLUMNS.values()]
+        rows.append((name, change, *cells, told(figures.told_per_hour([settle(one, how) for one in idle]), 0)))
+    persons = ", ".join(map(str, sorted({one.stream.person for one in (*joined, *idle)})))
+    return [
+        f"Persons {persons} ({side}): {len(joined)} streams with something to tell, {len(idle)} without.",
+        markdown(("", "change", *COLUMNS, "false an hour"), rows),
+    ]
+
+
+def _tried(shipped: Decoding) -> dict[str, Decoding]:
+    """First as shipped."""
+    found = {"as shipped": shipped}
+    for name, values in TRIED.items():
+        others = [value for value in values if value != getattr(shipped, name)]
+        found |= {
+            f"{name} {value:g}, not {getattr(shipped, name):g}": replace(shipped, **{name: value}) for value in others
+        }
+    return found
+
+
+def _change(before: Sequence[Recording], after: Sequence[Recording]) -> figures.Interval:
+    def measure(at: NDArray[np.intp]) -> dict[str, float]:
+        f1 = [online_metrics.event_f1([side[i] for i in at.tolist()])["f1"] for side in (before, after)]
+        return {"change": f1[1] - f1[0]}
+
+    return figures.spread(measure, np.arange(len(before)))["change"]
