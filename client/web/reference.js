@@ -107,13 +107,13 @@ function addMessage(group, level, name, { messages, schemas }, operations) {
   group.add("article", level, `message-${name}`, [element("code", {}, title)], ...body);
 }
 
-/** The types of both contracts, but for what is a message by itself. */
+/** The types of both contracts, but for what is a message and nothing else. */
 function types(page, ofRest, ofSocket) {
   const messages = Object.values(ofSocket.components.messages).flatMap(({ payload }) => (payload.$ref ? [named(payload)] : []));
   const schemas = { ...ofSocket.components.schemas, ...ofRest.components.schemas };
   const section = page.add("section", "h2", "types", ["Types"]);
   for (const name of Object.keys(schemas).sort()) {
-    if (messages.includes(name)) continue;
+    if (messages.includes(name) && !(name in ofRest.components.schemas)) continue;
     const body = [...markdown(schemas[name].description), fields(ofObject(schemas[name]))];
     section.add("article", "h3", `type-${name}`, [element("code", {}, name)], ...body);
   }
