@@ -21,7 +21,6 @@ from service.routes.contracts import contracts
 from service.settings import Settings
 from service.wire import HEADER, Flags
 from tests.fakes import signer
-from tests.service.conftest import serving
 from tests.service.test_stream import STOP, as_binary, as_json, talk
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -328,17 +327,12 @@ def test_a_clip_that_is_none_is_answered_as_told(rest, client):
         assert wrong_answer(rest, "/v1/clips", "post", answer) == []
 
 
-def test_a_service_that_warms_up_answers_as_told(rest):
-    with serving() as warm:
-        house = warm.app.state.house
-        warming, house._warming = house._warming, None
-        try:
-            for path in ("/readyz", "/v1/models", "/v2/health/ready"):
-                answer = warm.get(path)
-                assert answer.status_code == 503
-                assert wrong_answer(rest, path, "get", answer) == []
-        finally:
-            house._warming = warming
+def test_a_service_that_warms_up_answers_as_told(rest, client, monkeypatch):
+    monkeypatch.setattr(client.app.state.house, "_warming", None)
+    for path in ("/readyz", "/v1/models", "/v2/health/ready"):
+        answer = client.get(path)
+        assert answer.status_code == 503
+        assert wrong_answer(rest, path, "get", answer) == []
 
 
 def wrong_answer(rest, path, method, answer):
