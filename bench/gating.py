@@ -37,7 +37,7 @@ GATES: Mapping[str, tuple[Gate, ...]] = {
 """Model -> what is tried before it, one at a time."""
 ABOUT = (
     "False events an hour, with the exact interval of a count, in streams of whole bodies, up to ten takes of one sign "
-    "or idleness in a row, in which nothing is done that the model names: asl-words and phrases-e are signs, "
+    "or idleness in a row, in which nothing is done that the model names: asl-words are signs, "
     "referee-signals hands that move and do not sign. `found`: share of takes of what the model names in which it was "
     "told, each a stream of its own with a cold start; of hands whose body nobody recorded, and of whole bodies. "
     "`told after`: median, from the start of the take. Persons whom a model of the table may have been trained on are "
