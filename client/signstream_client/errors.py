@@ -47,9 +47,7 @@ class StreamLost(StreamClosed):
     def __init__(self, close_code: int, reason: str, why: str) -> None:
         super().__init__(close_code, reason)
         self.why = why
-
-    def __str__(self) -> str:
-        return f"{super().__str__()}; {self.why}"
+        self.args = (f"{self.args[0]}; {why}",)
 
 
 _CLOSE_CODES = {

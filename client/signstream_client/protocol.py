@@ -79,12 +79,13 @@ class StreamProtocol:
         self._first_seq = 0
         self._last_number = 0
         self._retry_after_s = 0.0
-        self._forgotten = False
+        self._leaving = self._stopped = self._forgotten = False
         self._lost = Interrupted(1006, "")
         self._last_problem: Problem | None = None
         self.open = False
         self.ready: Ready | None = None
         self.summary: Summary | None = None
+        """Once the stream is over: the last one."""
 
     def opening(self) -> list[str]:
         """What a line begins with: `start`, or `resume`; nothing where the address has said it all."""
@@ -102,8 +103,9 @@ class StreamProtocol:
         """Frames, numbered: (seq of the last, messages), which is one message unless they are JSON.
 
         Raises BadFrame where time does not grow, or for what the session's layout has no place for; the stream stays
-        good, and none of them counts.
+        good, and none of them counts. Raises StreamClosed where the session has ended.
         """
+        self._check_alive()
         last_s, told = self._last_s, []
         for seq, frame in enumerate(frames, self._next_seq):
             if frame.at_s <= last_s:
@@ -141,6 +143,7 @@ class StreamProtocol:
 
     def stop(self) -> str:
         """The last message: all finals, a summary, and the close."""
+        self._stopped = True
         return self._control("stop")
 
     def receive(self, data: str | bytes) -> Message | None:
@@ -169,24 +172,27 @@ class StreamProtocol:
             case Done():
                 return self._carried_out(message)
             case Closing():
-                self._retry_after_s = message.retry_after_s
+                self._retry_after_s, self._leaving = message.retry_after_s, True
             case Problem():
                 self._complaint(message)
+            case Summary() if self._leaving and self._how.restart and not self._stopped:
+                self._forgotten = True
             case Summary():
                 self.summary = message
         return message
 
     def closed(self, close_code: int | None, reason: str) -> Interrupted | None:
-        """The line is closed: None after the summary; Interrupted where a new one is to be tried, after `wait_s`.
+        """The line is closed: None after the end; Interrupted where a new one is to be tried, after `wait_s`.
 
         Raises StreamClosed, caused by the last problem.
         """
         self.open = False
         if self.summary is not None:
             return None
+        self._leaving = False
         close_code = close_code or 1006
         resumable = self.ready is not None and self.ready.resume is not None
-        if not resumable or not (close_code in _COME_BACK or self._forgotten):
+        if not (self._forgotten or (resumable and close_code in _COME_BACK)):
             raise StreamClosed(close_code, reason) from self._cause
         self._lost = Interrupted(close_code, reason)
         self._tries.lost(self._retry_after_s)
@@ -210,18 +216,15 @@ class StreamProtocol:
         self._tries.up()
 
     def _go_on(self, next_seq: int) -> None:
-        self._let_go()
         next_seq = max(next_seq, self._first_seq)
         first = self._held[0].seq if self._held else self._next_seq
         if next_seq < first:
             raise self._given_up(f"the service wants frames from {next_seq} on, of which those to {first} are let go")
         # Of a control that was carried out, the answer may have been lost: a keepalive brings it.
-        asked = [
-            replace(sent, data=_KEEPALIVE, says="keepalive")
-            for sent in self._held
-            if sent.seq < next_seq and sent.control
-        ]
-        self._held = deque([*asked, *(sent for sent in self._held if sent.seq >= next_seq)])
+        asked = [sent for sent in self._held if not sent.done]
+        carried_out = [replace(sent, data=_KEEPALIVE, says="keepalive") for sent in asked if sent.control]
+        carried_out = [sent for sent in carried_out if sent.seq < next_seq]
+        self._held = deque([*carried_out, *(sent for sent in asked if sent.seq >= next_seq)])
         self._held_bytes = sum(len(sent.data) for sent in self._held)
         self._undone = deque(sent for sent in self._held if sent.control and sent.control != "stop")
         self.open = True
@@ -256,7 +259,12 @@ class StreamProtocol:
     def _cause(self) -> Exception | None:
         return None if self._last_problem is None else self._last_problem.error()
 
+    def _check_alive(self) -> None:
+        if self.summary is not None and not self._stopped:
+            raise StreamClosed(1012 if self._leaving else 1000, "the session has ended")
+
     def _control(self, control: str, about: Mapping[str, Any] | None = None) -> str:
+        self._check_alive()
         data = json.dumps({"type": control, **(about or {})})
         sent = _Sent(data, self._next_seq, control, control)
         self._hold(sent)

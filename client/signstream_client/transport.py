@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,10 @@ CONNECT_S = 10.0
 MAX_UNREAD = 4096
 """Messages of a stream that are held for who does not read them; then the service is made to wait."""
 
+# What websockets has to say of a line that is cut is said by our errors; who wants more, listens to this.
+_LOGGER = logging.getLogger("signstream_client.lines")
+_LOGGER.addHandler(logging.NullHandler())
+
 
 @dataclass
 class Address:
@@ -33,7 +38,7 @@ class Address:
     def next(self) -> dict[str, Any]:
         """What to open the next line with."""
         token, self.token = self.token, None
-        limits = {"open_timeout": CONNECT_S, "max_queue": MAX_UNREAD, "max_size": None}
+        limits = {"open_timeout": CONNECT_S, "max_queue": MAX_UNREAD, "max_size": None, "logger": _LOGGER}
         return {"uri": socket_url(self.base, token), "additional_headers": dict(self.headers), **limits}
 
 

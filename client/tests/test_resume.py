@@ -41,7 +41,7 @@ AT_ONCE = Reconnect(chance=lambda: 0.0, clock=lambda: 0.0)
 class Talk:
     """A caller with a script, a service, and between them a line on which messages travel one by one, until it is cut.
 
-    caller: what it does in turn, a frame or the name of a control.
+    caller: what it does in turn, a frame or the name of a control; before `stop` it waits for all answers.
     """
 
     def __init__(self, caller: list[str]) -> None:
@@ -49,8 +49,11 @@ class Talk:
         self._service = Counter()
         self._caller = deque(caller)
         self._sent = 0
+        self._asked = 0
         self.heard: list[Message] = []
         self._connect()
+        self.up()
+        self.down()
 
     def _connect(self) -> None:
         self._up: deque[str | bytes] = deque(self._protocol.opening())
@@ -61,10 +64,13 @@ class Talk:
         """The caller does what is next; where there is no open line it has to wait."""
         if not self._protocol.open or not self._caller:
             return
+        if self._caller[0] == "stop" and sum(isinstance(one, Done) for one in self.heard) < self._asked:
+            return
         if (what := self._caller.popleft()) == "frame":
             self._sent += 1
             self._up.extend(self._protocol.frames(Frame(self._sent / 30))[1])
         else:
+            self._asked += 1
             self._up.append(getattr(self._protocol, what)())
 
     def up(self) -> None:
@@ -85,11 +91,14 @@ class Talk:
 
     def cut(self) -> None:
         """What is under way is lost, in both directions."""
-        if self._protocol.ready is None or self._protocol.summary is not None:
+        if self._protocol.summary is not None:
             return
         assert self._protocol.closed(None, "") is not None
         assert self._protocol.wait_s() == 0
         self._connect()
+
+    def hold(self) -> None:
+        """The line holds."""
 
     def move(self) -> None:
         """The service's machine is lost as well."""
@@ -98,7 +107,7 @@ class Talk:
 
     def finish(self) -> None:
         """Without further trouble."""
-        while self._protocol.summary is None:
+        for _ in range(1000):
             self.say()
             self.up()
             self.down()
@@ -111,14 +120,17 @@ class Talk:
 
 @settings(max_examples=300, deadline=None)
 @given(
-    st.lists(st.sampled_from(["frame", "frame", "frame", "frame", "flush", "keepalive"]), max_size=24),
-    st.lists(st.sampled_from(["say", "say", "up", "up", "down", "down", "cut", "move"]), max_size=120),
+    st.lists(st.sampled_from(["frame", "frame", "frame", "flush", "keepalive"]), max_size=16),
+    st.lists(st.tuples(*[st.integers(0, 8)] * 3, st.sampled_from(["hold", "cut", "move"])), max_size=10),
 )
-def test_cut_anywhere_the_caller_hears_what_an_unbroken_stream_tells(caller: list[str], steps: list[str]):
+def test_cut_anywhere_the_caller_hears_what_an_unbroken_stream_tells(
+    caller: list[str], spells: list[tuple[int, int, int, str]]
+):
     unbroken, broken = Talk([*caller, "stop"]), Talk([*caller, "stop"])
     unbroken.finish()
-    for step in steps:
-        getattr(broken, step)()
+    for says, ups, downs, then in spells:
+        for step in [*["say"] * says, *["up"] * ups, *["down"] * downs, then]:
+            getattr(broken, step)()
     broken.finish()
     assert broken.told() == unbroken.told()
     assert [event.number for event in broken.told()[0]] == [i + 1 for i in range(len(broken.told()[0]))]
@@ -276,6 +288,39 @@ def test_or_begun_anew_with_what_is_held_where_that_is_asked_for():
     assert _lose(protocol)["session"] == "s2"
     _hear(protocol, answers.RESUMED | {"session": "s2", "next_seq": 0})
     assert len(protocol.backlog()) == 6
+
+
+def test_a_service_that_restarts_ends_the_session_and_where_that_is_asked_for_a_new_one_follows():
+    leaving = {"type": "closing", "retry_after_s": 2.0, "resumable": False}
+    protocol = _resumable(reconnect=Reconnect(restart=True, chance=lambda: 0.0, clock=lambda: 0.0))
+    protocol.frames(Frame(0.1))
+    _hear(protocol, leaving)
+    _hear(protocol, {"type": "ack", "seq": 0})
+    protocol.frames(Frame(0.2))
+    assert _hear(protocol, answers.SUMMARY) == Summary(5, 0, 0, {"signing": 1})
+    assert protocol.summary is None
+    assert isinstance(protocol.closed(1012, ""), Interrupted)
+    assert protocol.wait_s() == 2.0
+    assert [json.loads(text)["type"] for text in protocol.opening()] == ["start"]
+    _hear(protocol, answers.RESUMABLE)
+    assert [frame.seq for data in protocol.backlog() for frame in decode_frames(bytes(data))] == [1]  # pyright: ignore[reportArgumentType]
+    protocol.stop()
+    _hear(protocol, leaving)
+    _hear(protocol, answers.SUMMARY)
+    assert protocol.closed(1012, "") is None
+
+
+@pytest.mark.parametrize(("leaving", "code"), [(True, 1012), (False, 1000)], ids=["restarts", "ended elsewhere"])
+def test_what_is_sent_to_a_session_that_has_ended_is_not_lost_without_a_word(leaving, code):
+    protocol = _resumable()
+    if leaving:
+        _hear(protocol, {"type": "closing", "retry_after_s": 2.0, "resumable": False})
+    _hear(protocol, answers.SUMMARY)
+    assert protocol.closed(code, "") is None
+    with pytest.raises(StreamClosed, match=str(code)):
+        protocol.frames(Frame(0.1))
+    with pytest.raises(StreamClosed, match=str(code)):
+        protocol.flush()
 
 
 def test_a_service_without_room_is_tried_again_and_one_that_asks_for_a_key_is_not():
