@@ -40,9 +40,10 @@ def flicker(sequence: LandmarkSequence, seconds: float, random: np.random.Genera
     """Each hand is not found for so long at a time, four times so long apart on average."""
     xyz, at_s = sequence.xyz.copy(), sequence.at_s
     for hand in sides(sequence.layout):
-        starts_s = at_s[0] + np.cumsum(seconds * (1 + random.exponential(4, 1 + int(sequence.duration_s / seconds))))
-        since_s = (at_s[:, None] - starts_s + seconds).clip(0)  # below 0: not yet
-        xyz[np.ix_(((since_s > 0) & (since_s <= seconds)).any(axis=1), hand)] = np.nan
+        apart_s = seconds * (1 + random.exponential(4, 1 + int(sequence.duration_s / seconds)))
+        found_s = at_s[0] + np.cumsum(apart_s)  # again
+        gone = (found_s - seconds < at_s[:, None]) & (at_s[:, None] <= found_s)
+        xyz[np.ix_(gone.any(axis=1), hand)] = np.nan
     return _with(sequence, xyz)
 
 

@@ -1,3 +1,4 @@
+import itertools
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -184,6 +185,20 @@ def test_a_hand_alone_travels_as_a_right_hand_that_a_model_of_one_hand_sees(layo
     assert np.isnan(JointMap(HOLISTIC_75, HAND_21.joints, "left")(stream.xyz)).all()
 
 
+@pytest.mark.slow
+def test_steadied_streams_are_asked_of_the_same_persons(asked, tmp_path):
+    page = tmp_path / "steady.md"
+    page.write_text("<!-- bench steady -->\n<!-- end -->\n")
+    where = asked[1][1:7]
+    asks = ["--only", "oracle", "--seconds", "12", "--draws", "3", "--write", str(page)]
+    assert main(["steady", *where, *asks]) == 0
+    text = page.read_text()
+    assert "Persons 3." in text
+    assert table(text, "| | | none |")["as recorded"]["held 0.2 s"] == "1.000"
+    assert table(text, "| | | as recorded")["oracle"]["as recorded"] == "none"
+    assert main(["steady", *where, "--only", "nobody"]) == 2
+
+
 def test_perturbations_do_what_they_say_and_leave_the_rest():
     random, sequence = np.random.default_rng(0), a_take(frames=30).sequence.square()
     changes = {name: one.change for name, one in PERTURBATIONS.items()}
@@ -195,6 +210,14 @@ def test_perturbations_do_what_they_say_and_leave_the_rest():
     hands = np.isnan(lost.xyz[:, 33:, 0])
     assert 0.3 < hands.mean() < 0.7
     np.testing.assert_array_equal(lost.xyz[:, :33], sequence.xyz[:, :33])
+    flickering = np.isnan(changes["hands flicker"](a_take(frames=600).sequence.square(), 0.2, random).xyz[..., 0])
+    assert not flickering[:, :33].any()
+    for side in (slice(33, 54), slice(54, 75)):
+        gone = flickering[:, side].all(axis=1)
+        assert (gone == flickering[:, side].any(axis=1)).all()
+        assert 0.1 < gone.mean() < 0.3
+        stretches = [len(list(group)) for lost, group in itertools.groupby(gone.tolist()) if lost]
+        assert all(length % 3 == 0 for length in stretches[:-1])  # frames, which are 0.2 s
     shaken = changes["noise"](sequence, 0.1, random).xyz - sequence.xyz
     assert shaken.std() == pytest.approx(0.1 * 0.4, rel=0.05)  # shoulders 0.3 wide in a picture of 4 to 3
     fast = changes["frame rate"](sequence, 60, random)
