@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +13,7 @@ from landmarks.hands import on_hands, watched
 from landmarks.joint_map import JointMap
 from landmarks.layout import Hand, Layout
 from landmarks.manifest import Manifest
-from landmarks.resample import Resampler
+from landmarks.resample import Resampler, Run
 from landmarks.sequence import LandmarkSequence, square
 from landmarks.window import Window, frames_behind
 
@@ -21,11 +23,12 @@ class Cut:
     """A window of a stream, or what is new in it to a model that carries a state from frame to frame.
 
     model: who shall judge it. person: whose joints these are, of the stream's people. hand: which of their hands'; None
-    for the whole body, or a hand of which nobody knows the side. start_s, end_s: its oldest and newest frame that the stream has, so that windows at the stream's ends are
-    shorter. at_s: the moment it speaks of. landmarks: in units of the picture's height, NaN where unseen or where there
-    is no frame: the window (T, V, 3); or the frames (N, V, 3) that a model of the form `stream` steps before it
-    answers, N is 1 unless fresh. fresh: a state is 0 before these: the stream began or jumped, or the model has rested.
-    jumped: the first since the stream began or jumped. rests: the model rests, and says Manifest.at_rest.
+    for the whole body, or a hand of which nobody knows the side. start_s, end_s: its oldest and newest frame that the
+    stream has, so that windows at the stream's ends are shorter. at_s: the moment it speaks of. landmarks: in units of
+    the picture's height, NaN where unseen or where there is no frame: the window (T, V, 3); or the frames (N, V, 3)
+    that a model of the form `stream` steps before it answers, N is 1 unless fresh. fresh: a state is 0 before these:
+    the stream began or jumped, or the model has rested. jumped: the first since the stream began or jumped. rests: the
+    model rests, and says Manifest.at_rest.
     """
 
     model: str
@@ -44,34 +47,57 @@ _EARLY = 1e-6
 """Seconds by which a rest may begin early, so that a time that is a sum of frames' counts as reached."""
 
 
+class Feed:
+    """A stream as models see it, or one of its hands: joints by name, the aspect corrected, at an even rate. Cutters of
+    the same joints and rate share one.
+
+    layout: of the frames that are pushed. joints: V names. fps, max_gap_s: as a Resampler's. hand: of a body, where
+    the joints are of one hand. Raises UnknownJoint where the layout cannot give a joint.
+    """
+
+    def __init__(
+        self, layout: Layout, joints: tuple[str, ...], fps: float, max_gap_s: float, hand: Hand | None
+    ) -> None:
+        self.hand: Hand | None = hand
+        self._joints = JointMap(layout, joints, hand)
+        self._resampler = Resampler(fps, max_gap_s)
+
+    def push(self, at_s: Sequence[float], xyz: NDArray[np.float32], aspect: float) -> list[Run]:
+        """What N frames (N, V_source, 3) at `at_s` (N,) complete. Raises TimeError, and then changes nothing.
+
+        aspect: width / height of the picture.
+        """
+        return self._resampler.push(at_s, square(self._joints(xyz), aspect))
+
+    def snapshot(self) -> dict[str, Any]:
+        """All that going on takes."""
+        return self._resampler.snapshot()
+
+    def restore(self, kept: Mapping[str, Any]) -> None:
+        """Go on from another's snapshot, of the same rate and longest gap."""
+        self._resampler.restore(kept)
+
+
+Feeds = dict[tuple[tuple[str, ...], float, Hand | None], Feed]
+"""Of one stream: by joints, rate and hand."""
+
+
 class Cutter:
-    """One model's view of one stream, or of one of its hands: takes joints by name, corrects the aspect, resamples,
-    cuts windows.
+    """One model's view of one stream, or of one of its hands: cuts windows from what its feed gives.
 
     Every moment of the stream from its first frame to its last has its window, a stride apart. Where the model steps,
     every frame is in one cut: the first cut has those up to the one that its moment is answered at. Where it rests, the
     cuts come as ever, only that nobody need run them; the first one after that holds the frames that it would hold
     had there been no rest, and a model that steps begins with those from its moment on.
 
-    manifest: the model's. layout: of the frames that are pushed. max_gap_s: longest gap that is interpolated; after
-    a longer one the windows begin afresh. hand: of a body, where the model is of one hand. person: which of the stream's
-    people. Raises UnknownJoint where the layout cannot give a joint of the model.
+    manifest: the model's. feed: of its joints at its rate; after a gap in it the windows begin afresh. person: which of
+    the stream's people.
     """
 
-    def __init__(
-        self,
-        manifest: Manifest,
-        layout: Layout,
-        max_gap_s: float = 0.5,
-        hand: Hand | None = None,
-        person: int = 1,
-    ) -> None:
-        self.hand: Hand | None = hand
-        self.person = person
-        self.name = manifest.name
+    def __init__(self, manifest: Manifest, feed: Feed, person: int = 1) -> None:
+        self.name, self.feed, self.person = manifest.name, feed, person
+        self.hand: Hand | None = feed.hand
         self._manifest = manifest
-        self._joints = JointMap(layout, manifest.joints, hand)
-        self._resampler = Resampler(manifest.fps, max_gap_s)
         self._window = Window(manifest.window_frames, len(manifest.joints))
         self._behind = frames_behind(manifest.centre, manifest.window_frames)
         self._fresh = self._jumped = True
@@ -79,20 +105,18 @@ class Cutter:
         self._hands = on_hands(manifest.joints)
         self._seen_s: float | None = None  # when a hand last was, or when the stream began
 
-    def push(self, at_s: list[float], xyz: NDArray[np.float32], aspect: float) -> list[Cut]:
-        """The windows that N frames (N, V, 3) at `at_s` (N,) complete. Raises TimeError, and then changes nothing.
-
-        aspect: width / height of the picture.
-        """
+    def push(self, runs: Sequence[Run]) -> list[Cut]:
+        """The windows that what the feed gave completes."""
         cuts: list[Cut] = []
-        for run in self._resampler.push(at_s, square(self._joints(xyz), aspect)):
+        for run in runs:
             if run.fresh:
                 cuts += self.finish()
                 self.restart()
+            at_s = run.at_s.tolist()
             if not self._window.pushed:
-                self._first_s = float(run.at_s[0])
-            self._last_s = float(run.at_s[-1])
-            cuts += self._cut(run.values, run.at_s.tolist())
+                self._first_s = at_s[0]
+            self._last_s = at_s[-1]
+            cuts += self._cut(run.values, at_s)
         return cuts
 
     def restart(self) -> None:
@@ -104,8 +128,32 @@ class Cutter:
         """The windows that speak of the stream's last moments, with nothing seen after its last frame."""
         if not self._window.pushed:
             return []
-        unseen = np.full((self._behind, len(self._joints), 3), np.nan, np.float32)
+        unseen = np.full((self._behind, len(self._manifest.joints), 3), np.nan, np.float32)
         return self._cut(unseen, [self._last_s + i / self._manifest.fps for i in range(1, self._behind + 1)])
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the next frames of a model that steps begin with a state of 0."""
+        return self._fresh
+
+    def snapshot(self) -> dict[str, Any]:
+        """All that going on takes."""
+        return {
+            "feed": self.feed.snapshot(),
+            "window": self._window.snapshot(),
+            "fresh": self._fresh,
+            "jumped": self._jumped,
+            "first_s": self._first_s,
+            "last_s": self._last_s,
+            "seen_s": self._seen_s,
+        }
+
+    def restore(self, kept: Mapping[str, Any]) -> None:
+        """Go on from another's snapshot, of the same model, layout and longest gap."""
+        self.feed.restore(kept["feed"])  # which other cutters restore as well, to the same
+        self._window.restore(kept["window"])
+        self._fresh, self._jumped = kept["fresh"], kept["jumped"]
+        self._first_s, self._last_s, self._seen_s = kept["first_s"], kept["last_s"], kept["seen_s"]
 
     def _cut(self, values: NDArray[np.float32], at_s: list[float]) -> list[Cut]:
         """N even frames (N, V, 3): a window for every one that lies `behind` after a stride's moment."""
@@ -152,13 +200,25 @@ class Cutter:
         return self._manifest.window_frames - 1 - (self._behind if self._fresh else 0)
 
 
-def cutters(manifest: Manifest, layout: Layout, max_gap_s: float = 0.5, person: int = 1) -> tuple[Cutter, ...]:
-    """A model's views of one person: one, or of a model of one hand one for each hand of a body. Raises as Cutter."""
-    return tuple(Cutter(manifest, layout, max_gap_s, hand, person) for hand in watched(manifest.joints, layout))
+def cutters(
+    manifest: Manifest, layout: Layout, max_gap_s: float = 0.5, person: int = 1, feeds: Feeds | None = None
+) -> tuple[Cutter, ...]:
+    """A model's views of one person: one, or of a model of one hand one for each hand of a body.
+
+    feeds: of the person's frames, to share and to add to. Raises as Feed.
+    """
+    feeds = {} if feeds is None else feeds
+    views = []
+    for hand in watched(manifest.joints, layout):
+        key = manifest.joints, manifest.fps, hand
+        if key not in feeds:
+            feeds[key] = Feed(layout, manifest.joints, manifest.fps, max_gap_s, hand)
+        views.append(Cutter(manifest, feeds[key], person))
+    return tuple(views)
 
 
 def cut_whole(manifest: Manifest, sequence: LandmarkSequence) -> list[Cut]:
     """Every window of a sequence, from its first moment to its last; of a model of one hand, hand after hand."""
     at_s, xyz, aspect = sequence.at_s.tolist(), sequence.xyz, sequence.aspect
     views = cutters(manifest, sequence.layout)
-    return [cut for view in views for cut in (*view.push(at_s, xyz, aspect), *view.finish())]
+    return [cut for view in views for cut in (*view.push(view.feed.push(at_s, xyz, aspect)), *view.finish())]

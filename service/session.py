@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.cutter import Cut, Cutter, cutters
+from landmarks.cutter import Cut, Cutter, Feeds, cutters
 from landmarks.layout import HOLISTIC_75, Layout
 from landmarks.manifest import Decoding
 from landmarks.people import Crowd, People
@@ -225,8 +225,8 @@ class Session:
 
     def _cutters(self, person: int) -> list[Cutter]:
         """New ones, of all models."""
-        layout, max_gap_s = self._manner.layout, self._manner.max_gap_s
-        return [cutter for of in self.manifests for cutter in cutters(of, layout, max_gap_s, person)]
+        layout, max_gap_s, feeds = self._manner.layout, self._manner.max_gap_s, Feeds()
+        return [cutter for of in self.manifests for cutter in cutters(of, layout, max_gap_s, person, feeds)]
 
     def _track(self, window: Cut) -> _Track:
         person = self._persons.get(window.person)
@@ -267,7 +267,9 @@ class _Person:
         """The windows that N frames (N, V, 3) at `at_s` complete."""
         if self._steady.how:
             xyz = self._steady.push(at_s, xyz, aspect)
-        return [cut for track in self.tracks.values() for cut in track.cutter.push(at_s, xyz, aspect)]
+        feeds = dict.fromkeys(track.cutter.feed for track in self.tracks.values())
+        even = {feed: feed.push(at_s, xyz, aspect) for feed in feeds}
+        return [cut for track in self.tracks.values() for cut in track.cutter.push(even[track.cutter.feed])]
 
     def finish(self) -> list[Cut]:
         return [cut for track in self.tracks.values() for cut in track.cutter.finish()]
