@@ -19,6 +19,7 @@ from service import decoder
 from service.engine import Engine, OnnxEngine, Runtime, Step
 from service.gate import Gate
 from service.session import Frame, Manner, Scored, Session
+from service.states import Place
 from training.online_metrics import Event, Recording
 from training.stream import Event as Done
 from training.stream import Stream
@@ -127,6 +128,14 @@ class _Silent:
     def predict(self, inputs: NDArray[np.float32], steps: Sequence[Step] = ()) -> NDArray[np.float32]:
         """Not again."""
         raise RuntimeError(f"{len(inputs)} windows that were judged already")
+
+    def read(self, place: Place) -> list[NDArray[np.generic]]:
+        """Its streams' states are gone."""
+        raise RuntimeError(f"no state in row {place.row}")
+
+    def write(self, place: Place, states: Sequence[NDArray[np.generic]]) -> None:
+        """Likewise."""
+        raise RuntimeError(f"no place for {len(states)} states in row {place.row}")
 
 
 def milliseconds(judged: Sequence[Judged]) -> float:
