@@ -120,7 +120,7 @@ class Settings(BaseSettings):
     """When callers are told to come back then."""
     max_people: int = Field(default=4, ge=1, le=16)
     """Most people of a stream that are told apart; of more, those who came first are followed."""
-    forget_s: float = Field(default=1.0, ge=0, le=60)
+    forget_s: float = Field(default=1.5, ge=0, le=60)
     """Who was not seen for longer is somebody new when seen again."""
     max_problems: int = Field(default=100, ge=1)
     """Bad messages after which a stream is closed with 1008."""
