@@ -8,8 +8,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,7 @@ from service.states import Place
 Answer = asyncio.Future[NDArray[np.float32]]
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class _Row:
+class _Row(NamedTuple):
     """One row of a run that is to come. last: its answer is the row's, and not that of a frame after it."""
 
     landmarks: NDArray[np.float32]
@@ -59,7 +58,7 @@ class Batcher:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.engine = engine
-        self._metrics = metrics
+        self._ran, self._late = metrics.runs(engine.manifest.name), metrics.late.labels(engine.manifest.name)
         self._max_batch, self._wait_s, self._deadline_s, self._clock = max_batch, wait_s, deadline_s, clock
         self._room = asyncio.Semaphore(max_pending)
         self._queue: deque[_Row] = deque()
@@ -182,7 +181,7 @@ class Batcher:
                 batch.append(row)
         self._queue.extendleft(reversed(kept))
         if late:
-            self._metrics.late.labels(self.engine.manifest.name).inc(sum(row.last for row in late))
+            self._late.inc(sum(row.last for row in late))
             error = Late(f"{self.engine.manifest.name} did not come to it within {self._deadline_s:g} s")
             self._loop.call_soon_threadsafe(_fail, late, error)
         return batch
@@ -200,7 +199,7 @@ class Batcher:
         inputs = batch[0].landmarks[None] if len(batch) == 1 else np.stack([row.landmarks for row in batch])
         started = time.perf_counter()
         said = self.engine.predict(inputs, [row.step for row in batch if row.step is not None])
-        self._metrics.ran(self.engine.manifest.name, len(batch), time.perf_counter() - started)
+        self._ran(len(batch), time.perf_counter() - started)
         return said
 
     def _warm(self) -> None:
