@@ -12,6 +12,7 @@ from landmarks import HAND_21, HOLISTIC_75, SIGN_27, TimeError, holistic
 from landmarks.smoothing import OneEuro
 from landmarks.steady import Steady, Steadying
 from landmarks.torso import Torso
+from training.datasets.holistic import sequence
 
 LEFT, RIGHT = holistic.PARTS["left_hand"], holistic.PARTS["right_hand"]
 WRIST = HOLISTIC_75.indices("left_wrist")[0]
@@ -93,6 +94,21 @@ def test_a_lost_hand_stays_at_its_wrist_for_so_long_and_no_longer():
     untouched = np.ones(75, bool)
     untouched[LEFT] = False
     np.testing.assert_array_equal(held[:, untouched], xyz[:, untouched])
+
+
+def test_a_held_hand_is_nearer_to_the_truth_than_one_that_stays_put(data):
+    with np.load(data / "asl-words" / "words.npz") as words:
+        takes = [sequence(take).xyz for take in words["xyz"][::60]]
+    held, put = [], []
+    for xyz in takes:
+        for first in range(0, 14, 4):  # seen, then lost for three frames
+            lost = xyz[first : first + 4].copy()
+            lost[1:, LEFT] = np.nan
+            found = Steady(Steadying(hold_s=0.2)).push((np.arange(4) / 15).tolist(), lost, ASPECT)
+            held.append(np.linalg.norm(found[1:, LEFT, :2] - xyz[first + 1 : first + 4, LEFT, :2], axis=-1).mean())
+            put.append(np.linalg.norm(xyz[first, LEFT, :2] - xyz[first + 1 : first + 4, LEFT, :2], axis=-1).mean())
+    assert np.isfinite(held).sum() > 50
+    assert np.nanmean(held) < 0.8 * np.nanmean(put)
 
 
 def test_a_hand_that_never_had_a_wrist_stays_where_it_was():
