@@ -103,10 +103,10 @@ def test_a_held_hand_is_nearer_to_the_truth_than_one_that_stays_put(data):
     for xyz in takes:
         for first in range(0, 14, 4):  # seen, then lost for three frames
             lost = xyz[first : first + 4].copy()
-            lost[1:, LEFT] = np.nan
+            lost[1:, RIGHT] = np.nan
             found = Steady(Steadying(hold_s=0.2)).push((np.arange(4) / 15).tolist(), lost, ASPECT)
-            held.append(np.linalg.norm(found[1:, LEFT, :2] - xyz[first + 1 : first + 4, LEFT, :2], axis=-1).mean())
-            put.append(np.linalg.norm(xyz[first, LEFT, :2] - xyz[first + 1 : first + 4, LEFT, :2], axis=-1).mean())
+            held.append(np.linalg.norm(found[1:, RIGHT, :2] - xyz[first + 1 : first + 4, RIGHT, :2], axis=-1).mean())
+            put.append(np.linalg.norm(xyz[first, RIGHT, :2] - xyz[first + 1 : first + 4, RIGHT, :2], axis=-1).mean())
     assert np.isfinite(held).sum() > 50
     assert np.nanmean(held) < 0.8 * np.nanmean(put)
 
