@@ -3,7 +3,15 @@
 from signstream_client.aio import AsyncClient, AsyncStream
 from signstream_client.client import Client, Stream
 from signstream_client.clip import Clip, Media, Reading, Segment, WindowScores
-from signstream_client.configuration import Changes, Configuration, DecodingChange, LabelDecoding, Options
+from signstream_client.configuration import (
+    Changes,
+    Configuration,
+    DecodingChange,
+    Gate,
+    LabelDecoding,
+    Options,
+    Steadying,
+)
 from signstream_client.errors import (
     AnswerTimeout,
     BadFrame,
@@ -56,6 +64,7 @@ __all__ = [
     "Dropped",
     "Event",
     "Frame",
+    "Gate",
     "Interrupted",
     "LabelDecoding",
     "Lag",
@@ -79,6 +88,7 @@ __all__ = [
     "Segment",
     "Session",
     "SignstreamError",
+    "Steadying",
     "Stream",
     "StreamClosed",
     "StreamLost",

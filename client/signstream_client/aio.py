@@ -152,7 +152,7 @@ class AsyncClient:
     @asynccontextmanager
     async def join(self, session: Session, *, reconnect: Reconnect | None = None) -> AsyncIterator[AsyncStream]:
         """The stream of a session that waits for it. Leaving the block ends it."""
-        protocol = StreamProtocol(reconnect=reconnect, opened=True, **session.options)
+        protocol = StreamProtocol(reconnect=reconnect, session=session)
         async with AsyncStream(Address(self.url, self._who, session.token), protocol, self.timeout_s) as stream:
             yield stream
 

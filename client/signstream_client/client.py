@@ -151,7 +151,7 @@ class Client:
     @contextmanager
     def join(self, session: Session, *, reconnect: Reconnect | None = None) -> Iterator[Stream]:
         """The stream of a session that waits for it. Leaving the block ends it."""
-        protocol = StreamProtocol(reconnect=reconnect, opened=True, **session.options)
+        protocol = StreamProtocol(reconnect=reconnect, session=session)
         with Stream(Address(self.url, self._who, session.token), protocol, self.timeout_s) as stream:
             yield stream
 

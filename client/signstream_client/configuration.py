@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from signstream_client.fields import Fields
 
@@ -40,6 +40,30 @@ class DecodingChange(LabelDecoding, total=False):
     """Changes for single labels."""
 
 
+class Gate(TypedDict):
+    """One model's events rule when others are listened to: no gesture while somebody signs, say, or only then."""
+
+    by: str
+    """The model that rules."""
+    models: Sequence[str]
+    """Those that it rules."""
+    mode: NotRequired[Literal["not-while", "only-while"]]
+    """They are not listened to while it tells of an event (the default), or only while it does."""
+    labels: NotRequired[Sequence[str]]
+    """Which of its events count; all by default."""
+
+
+class Steadying(TypedDict, total=False):
+    """What is done to landmarks before anybody looks at them; by default nothing."""
+
+    cutoff_hz: float
+    """Cut-off frequency of a One-Euro filter for what is still."""
+    beta: float
+    """By how many Hz it grows with a speed of one shoulder width a second."""
+    hold_s: float
+    """A hand that was seen so long ago stays where it was, seen from its wrist."""
+
+
 class Changes(TypedDict, total=False):
     """What may be changed under way; what is left out, or None, stays."""
 
@@ -70,6 +94,10 @@ class Options(Changes, total=False):
     """Longest gap between frames that is bridged."""
     people: Literal["largest", "all"]
     """Who is judged where a frame holds several people."""
+    gates: Sequence[Gate]
+    """Which models are not listened to while another tells of an event, or only then."""
+    steadying: Steadying
+    """What is done to landmarks before anybody looks at them."""
     resumable: bool
     """Go on by itself where the line is lost."""
     ack_every: int
@@ -100,6 +128,8 @@ class Configuration:
     overflow: str
     max_gap_s: float | None
     people: str
+    gates: tuple[Mapping[str, Any], ...]
+    steadying: Mapping[str, float]
     resumable: bool
     ack_every: int | None
 
@@ -119,6 +149,8 @@ class Configuration:
             overflow=fields.text("overflow"),
             max_gap_s=fields.maybe_number("max_gap_s"),
             people=fields.text("people"),
+            gates=tuple(fields.items("gates")),
+            steadying=fields.table("steadying"),
             resumable=fields.truth("resumable"),
             ack_every=fields.maybe_integer("ack_every"),
         )

@@ -26,6 +26,7 @@ from signstream_client.messages import (
     decode_message,
 )
 from signstream_client.reconnect import Reconnect, Tries
+from signstream_client.session import Session
 
 MAX_HELD_BYTES = 64 << 20
 """Of frames that wait to be acknowledged. More than sockets and the service hold on the way: where it is reached, the
@@ -55,7 +56,7 @@ class StreamProtocol:
     line is opened, and `backlog` sent, by one alone.
 
     models: names of those that shall answer; None leaves it to the service. reconnect: how a lost line is made anew.
-    opened: by a token in the socket's address, so that the first line needs no `start`.
+    session: one that the first line's address opens by its token, so that it needs no `start`, models or options.
     """
 
     def __init__(
@@ -63,12 +64,12 @@ class StreamProtocol:
         models: Sequence[str] | None = None,
         *,
         reconnect: Reconnect | None = None,
-        opened: bool = False,
+        session: Session | None = None,
         **options: Unpack[Options],
     ) -> None:
-        self._options: dict[str, Any] = given(models, options)
+        self._options = given(models, options) if session is None else dict(session.options)
         self._how = reconnect or Reconnect()
-        self._opened = opened
+        self._opened = session is not None
         self._tries = Tries(self._how)
         self._next_seq = 0
         self._last_s = -math.inf
@@ -221,10 +222,9 @@ class StreamProtocol:
         if next_seq < first:
             raise self._given_up(f"the service wants frames from {next_seq} on, of which those to {first} are let go")
         # Of a control that was carried out, the answer may have been lost: a keepalive brings it.
-        asked = [sent for sent in self._held if not sent.done]
-        carried_out = [replace(sent, data=_KEEPALIVE, says="keepalive") for sent in asked if sent.control]
-        carried_out = [sent for sent in carried_out if sent.seq < next_seq]
-        self._held = deque([*carried_out, *(sent for sent in asked if sent.seq >= next_seq)])
+        carried_out = [sent for sent in self._held if sent.control and not sent.done and sent.seq < next_seq]
+        asked = [replace(sent, data=_KEEPALIVE, says="keepalive", seq=next_seq) for sent in carried_out]
+        self._held = deque([*asked, *(sent for sent in self._held if sent.seq >= next_seq and not sent.done)])
         self._held_bytes = sum(len(sent.data) for sent in self._held)
         self._undone = deque(sent for sent in self._held if sent.control and sent.control != "stop")
         self.open = True

@@ -34,6 +34,8 @@ CONFIGURATION = {
     "overflow": "auto",
     "max_gap_s": None,
     "people": "largest",
+    "gates": [],
+    "steadying": {"cutoff_hz": 0.0, "beta": 0.0, "hold_s": 0.0},
     "resumable": False,
     "ack_every": None,
 }

@@ -15,20 +15,27 @@ from signstream_client import (
     Frame,
     Lag,
     Landmarks,
+    Message,
     Picture,
     ProblemError,
     ProtocolError,
     Ready,
     Scores,
+    Session,
     StreamClosed,
     StreamProtocol,
     Summary,
     Warned,
 )
 from signstream_client.errors import InvalidTime, UnknownModel
+from signstream_client.fields import Fields
 from signstream_client.frame import decode_frames
 
 from client.tests import answers
+
+
+def _hear(protocol: StreamProtocol, message: dict[str, object]) -> Message | None:
+    return protocol.receive(json.dumps(message))
 
 
 def _started(**options) -> StreamProtocol:
@@ -62,7 +69,10 @@ def test_an_option_that_there_is_not_is_refused_with_those_there_are():
 
 
 def test_a_line_whose_address_holds_a_token_needs_no_start():
-    assert StreamProtocol(opened=True).opening() == []
+    protocol = StreamProtocol(session=Session.read(Fields(answers.SESSION, "a session")))
+    assert protocol.opening() == []
+    _hear(protocol, answers.READY)
+    assert len(protocol.frames(Frame(0.1, left_hand=answers.HAND))[1][0]) == 16 + 21 * 3 * 2
 
 
 def test_frames_are_numbered_in_the_order_they_are_sent():

@@ -4,14 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
 import pytest
-from signstream_client import AsyncClient, Client, Event, Frame, Landmarks, Picture, ProblemError, Scores
+from signstream_client import (
+    AsyncClient,
+    Body,
+    Client,
+    Done,
+    Event,
+    Frame,
+    Landmarks,
+    Message,
+    Picture,
+    ProblemError,
+    Reconnect,
+    Resumed,
+    Scores,
+    Summary,
+)
 from signstream_client.__main__ import FINE, REFUSED, main
-from signstream_client.errors import NotAVideo, UnknownModel, UnsupportedMedia
+from signstream_client.errors import NotAVideo, UnknownModel, UnknownSession, UnknownToken, UnsupportedMedia
 
 from landmarks import holistic
 from landmarks.errors import LandmarkError
@@ -19,6 +36,7 @@ from landmarks.extract import Extractor, extract_video
 from landmarks.formats import npz
 from landmarks.sequence import LandmarkSequence
 from service.errors import SignstreamError, problem_of
+from tests.e2e.cutting import cutting
 
 pytestmark = pytest.mark.slow
 
@@ -70,6 +88,90 @@ def test_a_streamed_clip_gives_the_events_of_the_posted_one(client: Client, book
     windows = {name: len(reading.windows) for name, reading in posted.models.items()}
     assert windows == {name: sum(isinstance(m, Scores) and m.model == name for m in messages) for name in posted.models}
     assert (summary.frames, summary.problems) == (len(book), 0)
+
+
+def _signed(url: str, book: LandmarkSequence) -> list[Message]:
+    """What a resumable stream tells of the clip."""
+    at_once = Reconnect(within_s=20.0, chance=lambda: 0.0)
+    with (
+        Client(url, timeout_s=20) as client,
+        client.stream(aspect=book.aspect, scores=True, resumable=True, reconnect=at_once) as stream,
+    ):
+        for frame in _frames(book):
+            stream.send(frame)
+        stream.stop()
+        return list(stream)
+
+
+async def _signed_async(url: str, book: LandmarkSequence) -> list[Message]:
+    """The same, told to one task while another sends."""
+    at_once = Reconnect(within_s=20.0, chance=lambda: 0.0)
+    async with (
+        AsyncClient(url, timeout_s=20) as client,
+        client.stream(aspect=book.aspect, scores=True, resumable=True, reconnect=at_once) as stream,
+    ):
+
+        async def listen() -> list[Message]:
+            return [message async for message in stream]
+
+        listening = asyncio.create_task(listen())
+        for frame in _frames(book):
+            await stream.send(frame)
+        await stream.stop()
+        return await listening
+
+
+def test_lines_that_are_cut_at_random_bytes_lose_no_event_and_repeat_none(address: str, book: LandmarkSequence):
+    unbroken = [message for message in _signed(address, book) if isinstance(message, Event | Summary)]
+    resumed = 0
+    for seed in range(24):
+        chance = random.Random(seed)
+        # The first line lives until it is open; all later ones may be cut in their handshake.
+        cuts = [3000 + chance.randrange(110_000), *(chance.randrange(1, 30_000) for _ in range(chance.randrange(6)))]
+        with cutting(address, cuts) as proxy:
+            told = asyncio.run(_signed_async(proxy.url, book)) if seed % 2 else _signed(proxy.url, book)
+        assert [message for message in told if isinstance(message, Event | Summary)] == unbroken, cuts
+        resumed += sum(isinstance(message, Resumed) for message in told)
+    assert resumed > 24
+
+
+def test_a_session_of_rest_is_joined_by_its_token_and_watched_by_another(client: Client, book: LandmarkSequence):
+    session = client.session(["signing"], aspect=book.aspect, encoding="float16", resumable=True)
+    assert (session.configuration.encoding, session.configuration.models) == ("float16", ("signing",))
+    with client.join(session) as stream, ThreadPoolExecutor(1) as viewer:
+        looking = viewer.submit(lambda: list(client.watch(session)))
+        stream.send(*_frames(book))
+        summary = stream.stop()
+        told = [message for message in stream if isinstance(message, Event)]
+    assert (stream.ready.session, looking.result()) == (session.id, [*told, summary])
+    with pytest.raises(UnknownToken), client.join(session):
+        pass
+    with pytest.raises(UnknownSession):
+        client.end(session)
+
+
+def test_controls_and_several_people_reach_the_service(client: Client, book: LandmarkSequence):
+    frames = _frames(book)
+    beside = Body(pose=tuple((x / 3, y, z, seen) for x, y, z, seen in frames[0].pose or ()))
+    with client.stream(["signing"], aspect=book.aspect, people="all") as stream:
+        for frame in frames[:40]:
+            stream.send(Frame(frame.at_s, people=(Body(frame.pose, frame.left_hand, frame.right_hand), beside)))
+        stream.configure(interim=False, decoding={"signing": {"start_above": 0.9}})
+        stream.flush()
+        stream.reset()
+        stream.send(Frame(0.0))
+        stream.keepalive()
+        stream.stop()
+        done = [message for message in stream if isinstance(message, Done)]
+    assert [(one.control, one.seq) for one in done] == [
+        ("configure", 39),
+        ("flush", 39),
+        ("reset", 39),
+        ("keepalive", 40),
+    ]
+    changed = done[0].configuration
+    assert changed is not None
+    assert (changed.interim, changed.decoding["signing"]["start_above"]) == (False, 0.9)
 
 
 def test_the_async_client_gets_the_same_clip(address: str, client: Client, book_file: Path):
