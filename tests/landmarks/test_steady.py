@@ -97,8 +97,8 @@ def test_a_lost_hand_stays_at_its_wrist_for_so_long_and_no_longer():
 
 
 def test_a_held_hand_is_nearer_to_the_truth_than_one_that_stays_put(data):
-    with np.load(data / "asl-words" / "words.npz") as words:
-        takes = [sequence(take).xyz for take in words["xyz"][::60]]
+    with np.load(data / "signs" / "words-asl.npz") as words:
+        takes = [sequence(take).xyz for take in words["xyz"][::10]]
     held, put = [], []
     for xyz in takes:
         for first in range(0, 14, 4):  # seen, then lost for three frames
