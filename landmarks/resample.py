@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +76,20 @@ class Resampler:
                 runs.append(Run(np.array(grid), even, fresh))
             self._last, self._last_s = values[end - 1 : end].copy(), at_s[end - 1]
         return runs
+
+    def snapshot(self) -> dict[str, Any]:
+        """All that going on takes."""
+        return {
+            "last": self._last,
+            "last_s": float(self._last_s),
+            "origin_s": float(self._origin_s),
+            "emitted": self._emitted,
+        }
+
+    def restore(self, kept: Mapping[str, Any]) -> None:
+        """Go on from another's snapshot, of the same rate and longest gap."""
+        self._last, self._last_s = kept["last"], kept["last_s"]
+        self._origin_s, self._emitted = kept["origin_s"], kept["emitted"]
 
     def _unbroken(self, at_s: Sequence[float]) -> Iterator[tuple[int, int]]:
         """(first, end) of each stretch of frames without a gap."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,6 +37,14 @@ class Window:
         self._recent = frames[len(values) :]
         self.pushed += len(values)
         return frames
+
+    def snapshot(self) -> dict[str, Any]:
+        """All that going on takes."""
+        return {"recent": self._recent, "pushed": self.pushed}
+
+    def restore(self, kept: Mapping[str, Any]) -> None:
+        """Go on from another's snapshot, of as many frames and joints."""
+        self._recent, self.pushed = kept["recent"], kept["pushed"]
 
     def clear(self) -> None:
         """Back to no frame seen."""

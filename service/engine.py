@@ -57,6 +57,14 @@ class Engine(Protocol):
         """Where its streams' states may lie; None for a model of windows."""
         ...
 
+    def read(self, place: Place) -> list[NDArray[np.generic]]:
+        """A stream's states (1, ...), between its steps."""
+        ...
+
+    def write(self, place: Place, states: Sequence[NDArray[np.generic]]) -> None:
+        """Go on from these states (1, ...) of another stream, of this model anywhere."""
+        ...
+
     def predict(self, inputs: NDArray[np.float32], steps: Sequence[Step] = ()) -> NDArray[np.float32]:
         """Landmarks to probabilities (B, labels): windows (B, T, V, 3), or each a stream's next frame (B, V, 3).
 
@@ -185,6 +193,14 @@ class OnnxEngine:
         if not steps:
             return np.concatenate([self._run(window)[0] for window in alone])
         return np.concatenate([self._step(frame, step) for frame, step in zip(alone, steps, strict=True)])
+
+    def read(self, place: Place) -> list[NDArray[np.generic]]:
+        """See Engine."""
+        return list((self._resident or self._states).read(place.row))
+
+    def write(self, place: Place, states: Sequence[NDArray[np.generic]]) -> None:
+        """See Engine."""
+        (self._resident or self._states).write(place.row, states)
 
     def _step(self, frame: NDArray[np.float32], step: Step) -> NDArray[np.float32]:
         """One stream's next frame (1, V, 3)."""

@@ -18,6 +18,7 @@ from service.errors import Busy, ModelError, NotReady, UnknownModel
 from service.metrics import Metrics
 from service.outputs import outlets
 from service.outputs.outlet import Outlet
+from service.resume import open_store
 from service.sessions import Sessions
 from service.settings import Settings
 
@@ -33,6 +34,7 @@ class House:
         self.settings = settings
         self.metrics = Metrics()
         self.sessions = Sessions(self)
+        self.store = open_store(settings, self.metrics)
         self.outlets: list[Outlet] = outlets(settings, self.metrics)
         self._given = engines
         self._batchers: dict[str, Batcher] = {}
@@ -68,6 +70,8 @@ class House:
             yield
         finally:
             await asyncio.gather(*(outlet.stop(self.settings.drain_s) for outlet in self.outlets))
+            if self.store is not None:
+                await self.store.close()
 
     async def _warm(self) -> None:
         loop = asyncio.get_running_loop()

@@ -9,8 +9,8 @@ import secrets
 import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, suppress
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from landmarks.cutter import Cut
@@ -21,10 +21,11 @@ from service import answers
 from service.batcher import Answer, Batcher
 from service.configuration import Configuration
 from service.decoder import Event
-from service.errors import Busy, InvalidMessage, Late, SignstreamError, problem_of
+from service.errors import Busy, InvalidMessage, Late, SessionMoved, SignstreamError, StoreUnavailable, problem_of
 from service.inbox import Inbox
 from service.line import Line, LineLost
 from service.messages import Configure, Control, Flush, Keepalive, Reset, Resume, Start, Stop
+from service.resume import pack
 from service.session import Frame, Scored, Session
 from service.settings import Settings
 from service.wire import LandmarkFrame, PictureFrame, Reader
@@ -64,6 +65,13 @@ class _Greet:
 
     line: Line
     seen: int | None
+
+
+@dataclass(frozen=True)
+class _Save:
+    """Keep what going on elsewhere takes. mine: whether it is this instance's to run, once that is known."""
+
+    mine: asyncio.Future[bool]
 
 
 @dataclass(frozen=True)
@@ -123,7 +131,8 @@ class LiveSession:
         self._lag_told_s = float("-inf")
         self._frames = self._dropped = self._problems = 0
         self._events: Counter[str] = Counter(dict.fromkeys(self._batchers, 0))
-        self._number = 0
+        self._number = self._seen = 0  # events told; those of them that the caller need not be told again
+        self._saved_s = time.monotonic()
         self._told: deque[tuple[int, str]] = deque(maxlen=limits.max_kept_events)
         self._news: asyncio.Event | None = None
         self.heard_s = self.parked_s = time.monotonic()
@@ -181,8 +190,19 @@ class LiveSession:
         line.cut()
         if self._line is line:
             self._line, self.parked_s = None, time.monotonic()
-        if not self.over.done() and self._line is None and (not self.configuration.resumable or code == 1000):
+        if self.over.done() or self._line is not None:
+            return
+        if not self.configuration.resumable or code == 1000:
             await self._inbox.put(_Finish(Close(1000)))
+        elif self._kept:
+            await self._inbox.put(_Save(asyncio.get_running_loop().create_future()))
+
+    async def save(self) -> bool:
+        """Keep what going on elsewhere takes, after all that was heard; false where it goes on elsewhere already."""
+        mine: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        await self._inbox.put(_Save(mine))
+        await asyncio.wait([mine, self._task], return_when=asyncio.FIRST_COMPLETED)
+        return mine.done() and mine.result()
 
     async def stop(self) -> None:
         """As if the caller had said `stop`."""
@@ -227,6 +247,8 @@ class LiveSession:
         since_s, most_s = (self.parked_s, limits.resume_s) if self.parked else (self.heard_s, limits.idle_s)
         if 0 < most_s < now_s - since_s:
             await self._inbox.put(_Finish(Close(1000, "idle")))
+        elif self._kept and now_s - self._saved_s > limits.resume_s / 2:
+            await self._inbox.put(_Save(asyncio.get_running_loop().create_future()))
 
     # --- its own task
 
@@ -260,6 +282,8 @@ class LiveSession:
                     raise heard
                 elif isinstance(heard, _Greet):
                     await self._greet(heard)
+                elif isinstance(heard, _Save):
+                    heard.mine.set_result(await self._save() or not self.over.done())
                 elif isinstance(heard, _Finish):
                     await self._finish(heard.why)
                 elif isinstance(heard, _Leave):
@@ -364,6 +388,7 @@ class LiveSession:
             models = [answers.model(manifest, decodings[manifest.name]) for manifest in self._session.manifests]
             await self._say(answers.ready(self.identity.session, self.configuration, models, self._resumption))
             return
+        self._seen = greeting.seen
         missed = [one for one in self._told if one[0] > greeting.seen]
         first = missed[0][0] if missed else self._number + 1
         await self._acknowledge()
@@ -372,18 +397,30 @@ class LiveSession:
             await self._write(text)
 
     async def _leave(self, retry_after_s: float) -> None:
-        await self._say(answers.closing(retry_after_s, resumable=False))
-        await self._finish(Close(1012, "the service restarts"))
+        why = Close(1012, "the service restarts")
+        if self._kept and await self._save():
+            await self._say(answers.closing(retry_after_s, resumable=True))
+            await self._hang_up(why)
+        else:
+            await self._say(answers.closing(retry_after_s, resumable=False))
+            await self._finish(why)
 
     async def _finish(self, why: Close) -> None:
-        """All finals, a summary, the close."""
+        """All finals, a summary, the close; nothing of a session that goes on elsewhere."""
+        if self._kept:
+            await self._save()
+            if self.over.done():
+                return
         await self._judge(self._session.finish())
         await self._tell_lost()
         await self._tell(self._session.close())
-        await self._acknowledge()
+        await self._say_ack()
         await self._say(self.summary)
         self.said_all = True
         await self._hang_up(why)
+        if self._kept and self._house.store is not None:
+            with suppress(StoreUnavailable):  # then it is forgotten in time
+                await self._house.store.forget(self.identity.session)
 
     async def _tell_again(self, greeting: _Greet) -> None:
         """How it ended, to a caller whose line was lost before that came through."""
@@ -414,7 +451,8 @@ class LiveSession:
             self._announce()
             for outlet in self._house.outlets:
                 outlet.tell(self.identity.session, message)
-            await self._write(text)
+            if self._number > self._seen:
+                await self._write(text)
 
     def _announce(self) -> None:
         """Wake who watches."""
@@ -463,8 +501,64 @@ class LiveSession:
 
     async def _acknowledge(self) -> None:
         self._since_ack = 0
+        if not self._kept or await self._save():
+            await self._say_ack()
+
+    async def _say_ack(self) -> None:
         if self.configuration.ack_every and self._taken is not None:
             await self._say(answers.ack(self._taken))
+
+    # --- what goes on elsewhere
+
+    @property
+    def _kept(self) -> bool:
+        """Whether another instance could go on with it."""
+        return self.configuration.resumable and self._house.store is not None
+
+    async def _save(self) -> bool:
+        """False where it could not be kept; over at once where another instance goes on with it already."""
+        store = self._house.store
+        if store is None or not self._kept:
+            return False
+        try:
+            ttl_s = 2 * self._house.settings.resume_s
+            await store.save(self.identity.session, pack(self._snapshot()), ttl_s)
+        except StoreUnavailable:
+            return False
+        except SessionMoved:
+            self.end(1008, "resumed elsewhere")
+            return False
+        self._saved_s = time.monotonic()
+        return True
+
+    def _snapshot(self) -> dict[str, Any]:
+        return {
+            "identity": asdict(self.identity),
+            "configuration": self.configuration.plain(),
+            "session": self._session.snapshot(),
+            "last_s": self._last_s,
+            "seq": self._seq,
+            "counts": [self._frames, self._dropped, self._problems, self._number],
+            "events": dict(self._events),
+            "told": [list(one) for one in self._told],
+        }
+
+    @classmethod
+    def restored(cls, house: House, kept: Mapping[str, Any]) -> LiveSession:
+        """One that goes on here, parked. Raises as a new one does, and BadSnapshot."""
+        configuration = Configuration.model_validate(kept["configuration"])
+        live = cls(house, configuration, Identity(**kept["identity"]))
+        try:
+            live._session.restore(kept["session"])
+        except SignstreamError:
+            live.end(1008, "it cannot go on here")
+            raise
+        live._last_s, live._seq = kept["last_s"], kept["seq"]
+        live._frames, live._dropped, live._problems, live._number = kept["counts"]
+        live._events.update(kept["events"])
+        live._told.extend((number, text) for number, text in kept["told"])
+        live._greeted = True
+        return live
 
     async def _say(self, message: Any) -> None:
         if self._line is not None:

@@ -99,6 +99,23 @@ class Resident:
             self._scatter.run_with_iobinding(bound.scatter)
         return bound.said.numpy()[: len(inputs)]
 
+    def read(self, row: int) -> list[NDArray[np.generic]]:
+        """Each state (1, ...) of one stream."""
+        with self._one_at_a_time:
+            size, bound = next(iter(self._sizes.items()))
+            bound.where[0].update_inplace(np.full(size, row))
+            self._gather.run_with_iobinding(bound.gather)
+            return [before.numpy()[:1].copy() for before in self._before]
+
+    def write(self, row: int, states: Sequence[NDArray[np.generic]]) -> None:
+        """Each state (1, ...) of one stream."""
+        with self._one_at_a_time:
+            size, bound = next(iter(self._sizes.items()))
+            for after, state in zip(self._after, states, strict=True):
+                after.update_inplace(np.repeat(state, after.shape()[0], axis=0))
+            bound.where[1].update_inplace(np.array([row] + [self._spare] * (size - 1)))
+            self._scatter.run_with_iobinding(bound.scatter)
+
     def _options(self, size: int) -> onnxruntime.RunOptions:
         options = onnxruntime.RunOptions()
         if self._graphs:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.cutter import Cut, Cutter, Feeds, cutters
-from landmarks.layout import HOLISTIC_75, Layout
+from landmarks.layout import HOLISTIC_75, Hand, Layout
 from landmarks.manifest import Decoding
 from landmarks.people import Crowd, People
 from landmarks.sequence import LandmarkSequence
@@ -18,7 +18,7 @@ from landmarks.steady import Steady, Steadying
 from landmarks.window import frames_behind
 from service.decoder import Decoder, Event
 from service.engine import Engine, Step
-from service.errors import Busy
+from service.errors import BadSnapshot, Busy
 from service.gate import Gate, Gatekeeper, in_order
 from service.states import Place
 
@@ -191,6 +191,42 @@ class Session:
         events = [event for scored in self.judge(self.take(frame)) for event in self.settle(scored)]
         return events + self.part()
 
+    def snapshot(self) -> dict[str, Any]:
+        """All that going on elsewhere takes, between frames: numbers, text and arrays, exact to the bit."""
+        return {
+            "aspect": self.aspect,
+            "weights": [[m.name, m.version, m.precision, m.weights_sha256] for m in self.manifests],
+            "people": None if self._people is None else self._people.snapshot(),
+            "alone": None if self._alone is None else [self._alone.at_s, self._alone.xyz],
+            "persons": [person.snapshot() for person in self._persons.values()],
+            "left": [person.snapshot() for person in self._left.values()],
+        }
+
+    def restore(self, kept: Mapping[str, Any]) -> None:
+        """Go on from another session's snapshot, of the same engines, manner and decodings; a new one's first act.
+
+        Raises Busy, and BadSnapshot where the models are others.
+        """
+        mine = [[m.name, m.version, m.precision, m.weights_sha256] for m in self.manifests]
+        if kept["weights"] != mine:
+            raise BadSnapshot("the session was of other models, or of other versions of them")
+        self.aspect = kept["aspect"]
+        if kept["alone"] is not None:
+            self._alone = Frame(*kept["alone"])
+        if kept["people"] is not None:
+            self._people = People(self._manner.crowd)
+            self._people.restore(kept["people"])
+        for person in self._persons.values():
+            person.close()
+        self._persons = {}
+        for state in kept["left"]:
+            self._left[state["number"]] = person = self._new(state["number"])
+            person.restore(state)
+        for state in kept["persons"]:
+            self._persons[state["number"]] = person = self._new(state["number"])
+            person.open()
+            person.restore(state)
+
     def judge(self, windows: Iterable[Cut], batch: int = 16) -> list[Scored]:
         """Windows with their probabilities, in order; a model's engine is given `batch` at a time.
 
@@ -210,15 +246,17 @@ class Session:
 
     def _begin(self, number: int) -> None:
         """Watch one more person, or one once more, whose events are then counted on."""
-        steady = self._new_steady()
         person = self._left.pop(number, None)
         if person is None:
-            tracks = [_Track(self._engines[c.name], c, self.decodings[c.name]) for c in self._cutters(number)]
-            person = _Person(number, tracks, steady, self._manner.gates)
+            person = self._new(number)
         else:
-            person.renew(self._cutters(number), steady)
+            person.renew(self._cutters(number), self._new_steady())
         person.open()
         self._persons[number] = person
+
+    def _new(self, number: int) -> _Person:
+        tracks = [_Track(self._engines[c.name], c, self.decodings[c.name]) for c in self._cutters(number)]
+        return _Person(number, tracks, self._new_steady(), self._manner.gates)
 
     def _new_steady(self) -> Steady:
         return Steady(self._manner.steadying, self._manner.layout, self._manner.max_gap_s)
@@ -249,8 +287,11 @@ class _Person:
 
     def __init__(self, number: int, tracks: Sequence[_Track], steady: Steady, gates: Sequence[Gate]) -> None:
         self.number = number
-        self.tracks: dict[tuple[str, Hand | None], _Track] = {(track.cutter.name, track.cutter.hand): track for track in tracks}
+        self.tracks: dict[tuple[str, Hand | None], _Track] = {
+            (track.cutter.name, track.cutter.hand): track for track in tracks
+        }
         self._steady = steady
+        self._keepers: list[Gatekeeper] = []
         for gate in gates:
             self._keep(gate)
 
@@ -258,7 +299,8 @@ class _Person:
         """Put a gate before each view that it rules."""
         for (name, hand), track in self.tracks.items():
             if name in gate.models:
-                track.kept_by.append(keeper := Gatekeeper(gate))
+                self._keepers.append(keeper := Gatekeeper(gate))
+                track.kept_by.append(keeper)
                 for (other, of), ruler in self.tracks.items():
                     if other == gate.by and gate.rules(of, hand):
                         ruler.tells.append(keeper)
@@ -291,6 +333,21 @@ class _Person:
         except Busy:
             self.close()
             raise
+
+    def snapshot(self) -> dict[str, Any]:
+        return {
+            "number": self.number,
+            "steady": self._steady.snapshot(),
+            "keepers": [keeper.snapshot() for keeper in self._keepers],
+            "tracks": [track.snapshot() for track in self.tracks.values()],
+        }
+
+    def restore(self, kept: Mapping[str, Any]) -> None:
+        self._steady.restore(kept["steady"])
+        for keeper, state in zip(self._keepers, kept["keepers"], strict=True):
+            keeper.restore(state)
+        for track, state in zip(self.tracks.values(), kept["tracks"], strict=True):
+            track.restore(state)
 
     def close(self) -> None:
         """Give the places back."""
@@ -334,6 +391,22 @@ class _Track:
             # When the window is complete, which at a stream's end is later than its last frame.
             keeper.hear(window.at_s + self._behind_s, events)
         return events
+
+    def snapshot(self) -> dict[str, Any]:
+        carries = self.place is not None and not self.cutter.fresh
+        return {
+            "cutter": self.cutter.snapshot(),
+            "decoder": self.decoder.snapshot(),
+            "lost": self.lost,
+            "states": self._engine.read(self.place) if carries and self.place is not None else [],
+        }
+
+    def restore(self, kept: Mapping[str, Any]) -> None:
+        self.cutter.restore(kept["cutter"])
+        self.decoder.restore(kept["decoder"])
+        self.lost = kept["lost"]
+        if kept["states"] and self.place is not None:
+            self._engine.write(self.place, kept["states"])
 
     def interrupt(self) -> list[Event]:
         self.cutter.restart()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,11 +16,13 @@ from service.configuration import Configuration
 from service.errors import Busy, Draining, UnknownSession, UnknownToken
 from service.keys import same
 from service.live import Identity, LiveSession
+from service.resume import unpack
 
 if TYPE_CHECKING:
     from service.house import House
 
 _SWEEP_S = 1.0
+_GONE = "there is no such session here: it has ended, or was kept no longer"
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,8 @@ class Sessions:
             await asyncio.gather(*(session.ended() for session in list(self._live.values())))
 
     def reserve(self, configuration: Configuration) -> Ticket:
-        """A ticket for a session that a socket will open. Raises what `open` would raise now."""
-        self._check_room(self._parked())
+        """A ticket for a session that a socket will open. Raises as `open`."""
+        self._check_open()
         self._check(configuration)
         limits = self._house.settings
         if len(self._tickets) >= limits.max_streams:
@@ -82,11 +84,11 @@ class Sessions:
 
     def open(self, configuration: Configuration, identity: Identity | None = None) -> LiveSession:
         """A session that lives. Raises NotReady, Draining, Busy, UnknownModel, InvalidMessage, LandmarkError."""
-        parked = self._parked() if len(self._live) >= self._house.settings.max_streams else []
-        self._check_room(parked)
-        live = LiveSession(self._house, configuration, identity or Identity.new())
-        for spare in parked[:1]:
-            spare.end(1013, "its room was needed")
+        self._make_room()
+        return self._keep(LiveSession(self._house, configuration, identity or Identity.new()))
+
+    def _keep(self, live: LiveSession) -> LiveSession:
+        """It is one of ours until it is over."""
         self._live[live.identity.session] = live
         self._house.metrics.streams.inc()
         live.over.add_done_callback(lambda _: self._forget(live))
@@ -96,15 +98,25 @@ class Sessions:
         """One that lives. Raises UnknownSession."""
         live = self._live.get(session)
         if live is None or live.over.done():
-            raise UnknownSession("there is no such session here: it has ended, or was kept no longer")
+            raise UnknownSession(_GONE)
         return live
 
     async def resume(self, session: str, token: str) -> LiveSession:
-        """One whose line was lost, be it that it has ended since. Raises UnknownSession, also for a wrong token."""
-        live = self._ended[session][0] if session in self._ended else self.find(session)
-        if not (live.configuration.resumable and same(token, live.identity.resume)):
-            raise UnknownSession("the session cannot be resumed with this token")
-        return live
+        """One whose line was lost, here or, where there is a store, anywhere. Raises UnknownSession, also for a wrong
+        token, and StoreUnavailable."""
+        live, store = self._live.get(session) or self._ended.get(session, (None,))[0], self._house.store
+        if live is not None:
+            _check(live.configuration.resumable, live.identity.resume, token)
+            if live.over.done() or store is None or await live.save():
+                return live
+        if store is None or (packed := await store.load(session)) is None:
+            raise UnknownSession(_GONE)
+        kept = unpack(packed)
+        _check(kept["configuration"]["resumable"], kept["identity"]["resume"], token)
+        if (packed := await store.take(session)) is None:
+            raise UnknownSession(_GONE)
+        self._make_room()
+        return self._keep(LiveSession.restored(self._house, unpack(packed)))
 
     async def sweep(self) -> None:
         """Do what only time decides."""
@@ -143,12 +155,17 @@ class Sessions:
         if self.draining:
             raise Draining("the service is about to stop; try again in a moment")
 
-    def _check_room(self, spare: Sequence[LiveSession] = ()) -> None:
-        """spare: sessions that could be given up for one more."""
+    def _make_room(self) -> None:
+        """For one more: if need be, the session that has waited longest for a line goes. Raises as `_check_open`, and
+        Busy."""
         self._check_open()
         most = self._house.settings.max_streams
-        if len(self._live) >= most and not spare:
+        if len(self._live) < most:
+            return
+        parked = [live for live in self._live.values() if live.parked]
+        if not parked:
             raise Busy(f"all {most} streams are taken; try again later")
+        min(parked, key=lambda live: live.parked_s).end(1013, "its room was needed")
 
     def _check(self, configuration: Configuration) -> None:
         """Whether a session could be opened so. Raises UnknownModel, InvalidMessage, LandmarkError."""
@@ -157,10 +174,6 @@ class Sessions:
         layout = find_layout(configuration.layout)
         for manifest in manifests:
             cutters(manifest, layout)
-
-    def _parked(self) -> list[LiveSession]:
-        """Those that wait for a line, the longest first."""
-        return sorted((live for live in self._live.values() if live.parked), key=lambda live: live.parked_s)
 
     def _forget(self, live: LiveSession) -> None:
         if self._live.pop(live.identity.session, None) is not None:
@@ -175,3 +188,8 @@ class Sessions:
         while True:
             await asyncio.sleep(_SWEEP_S)
             await self.sweep()
+
+
+def _check(resumable: bool, secret: str, token: str) -> None:
+    if not (resumable and same(token, secret)):
+        raise UnknownSession("the session cannot be resumed with this token")

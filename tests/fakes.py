@@ -51,6 +51,11 @@ class ScriptedEngine:
         self.manifest = of
         self._script = list(script)
 
+    def read(self, place):
+        raise AssertionError("it carries no state")
+
+    write = read
+
     def predict(self, windows: NDArray[np.float32], steps: Sequence[Step] = ()) -> NDArray[np.float32]:
         if len(windows) > len(self._script):
             raise RuntimeError("the script is over")
@@ -67,6 +72,11 @@ class RuleEngine:
     def __init__(self, of: Manifest, rule: Callable[[NDArray[np.float32]], float]) -> None:
         self.manifest = of
         self._rule = rule
+
+    def read(self, place):
+        raise AssertionError("it carries no state")
+
+    write = read
 
     def predict(self, windows: NDArray[np.float32], steps: Sequence[Step] = ()) -> NDArray[np.float32]:
         said = np.array([self._rule(window) for window in windows], np.float32)
