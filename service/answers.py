@@ -441,25 +441,13 @@ class Status(TypedDict):
     """The last frame that was taken."""
     waiting: int
     """How many messages were heard and not looked at yet."""
+    viewers: int
+    """How many look on, by Server-Sent Events."""
     frames: int
     dropped: int
     problems: int
     events: dict[str, int]
     """How many began, by model."""
-
-
-def status(
-    session: str, configuration: Configuration, parked: bool, seq: int | None, waiting: int, so_far: Mapping[str, Any]
-) -> dict[str, Any]:
-    """so_far: its summary up to now."""
-    return {
-        **{key: value for key, value in so_far.items() if key != "type"},
-        "session": session,
-        "state": "parked" if parked else "live",
-        "configuration": configuration.plain(),
-        "seq": seq,
-        "waiting": waiting,
-    }
 
 
 Answer = (

@@ -189,6 +189,7 @@ REST: dict[str, Any] = {
         "configuration": _CONFIGURATION,
         "seq": 40,
         "waiting": 0,
+        "viewers": 1,
         "frames": 41,
         "dropped": 0,
         "problems": 0,

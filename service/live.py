@@ -135,6 +135,7 @@ class LiveSession:
         self._saved_s = time.monotonic()
         self._told: deque[tuple[int, str]] = deque(maxlen=limits.max_kept_events)
         self._news: asyncio.Event | None = None
+        self._viewers = 0
         self.heard_s = self.parked_s = time.monotonic()
         self.over: asyncio.Future[Close] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._work(), name=f"session-{identity.session}")
@@ -147,17 +148,26 @@ class LiveSession:
         return self._greeted and self._line is None and not self.over.done()
 
     @property
-    def summary(self) -> Mapping[str, Any]:
+    def summary(self) -> answers.Summary:
         """What was, up to now."""
         dropped = self._dropped + len(set(self._lost))
         return answers.summary(self._frames, dropped, self._problems, self._events)
 
-    def status(self) -> Mapping[str, Any]:
+    def status(self) -> answers.Status:
         """How it is doing."""
-        waiting = len(self._inbox)
-        return answers.status(
-            self.identity.session, self.configuration, self.parked, self._taken, waiting, self.summary
-        )
+        so_far = self.summary
+        return {
+            "frames": so_far["frames"],
+            "dropped": so_far["dropped"],
+            "problems": so_far["problems"],
+            "events": so_far["events"],
+            "session": self.identity.session,
+            "state": "parked" if self.parked else "live",
+            "configuration": self.configuration,
+            "seq": self._taken,
+            "waiting": len(self._inbox),
+            "viewers": self._viewers,
+        }
 
     async def greet(self, line: Line, seen: int | None = None) -> None:
         """Talk to this line from here on: a new session's first, or one that resumes. An older one is hung up."""
@@ -215,15 +225,19 @@ class LiveSession:
     async def watch(self, seen: int) -> AsyncIterator[tuple[int, str]]:
         """Event messages numbered above `seen`, as they are told; to the session's end. Where some were not kept, the
         numbers jump."""
-        while True:
-            for number, text in [one for one in self._told if one[0] > seen]:
-                yield number, text
-                seen = number
-            if self.over.done():
-                return
-            if self._number <= seen:
-                self._news = self._news or asyncio.Event()
-                await self._news.wait()
+        self._viewers += 1
+        try:
+            while True:
+                for number, text in [one for one in self._told if one[0] > seen]:
+                    yield number, text
+                    seen = number
+                if self.over.done():
+                    return
+                if self._number <= seen:
+                    self._news = self._news or asyncio.Event()
+                    await self._news.wait()
+        finally:
+            self._viewers -= 1
 
     def end(self, code: int, reason: str) -> None:
         """Over at once, whatever waits."""

@@ -63,7 +63,8 @@ async def open_session(request: Request, configuration: Configuration) -> dict[s
 )
 async def session_status(request: Request, session: str) -> Mapping[str, Any]:
     """How a session that lives is doing."""
-    return house_of(request).sessions.find(session).status()
+    status = house_of(request).sessions.find(session).status()
+    return {**status, "configuration": status["configuration"].plain()}
 
 
 @router.delete("/{session}", status_code=204, dependencies=KEYED, summary="End a session", responses=_GONE)

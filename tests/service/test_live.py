@@ -468,6 +468,8 @@ def test_a_viewer_sees_the_events_that_the_caller_sees(client, headers):
         address = f"/v1/sessions/{stream.ready['session']}/events"
         viewer = threading.Thread(target=lambda: seen.update(text=client.get(address, headers=headers).text))
         viewer.start()
+        while not client.get(address.removesuffix("/events")).json()["viewers"]:
+            pass
         stream.say(*FRAMES, STOP)
         said, _, _ = stream.rest()
         viewer.join(30)
@@ -488,17 +490,21 @@ def test_a_viewer_shows_a_key_or_the_sessions_own_token():
             bare, _, _ = opened["watch"].partition("?")
             assert client.get(bare).json()["code"] == "unauthorised"
             assert client.get(f"{bare}?token=guess").json()["code"] == "unauthorised"
-            stream.say(STOP)
+            seen = []
+            shown = [(opened["watch"], {}), (bare, key)]
             viewers = [
-                threading.Thread(target=client.get, args=(opened["watch"],)),
-                threading.Thread(target=client.get, args=(bare,), kwargs={"headers": key}),
+                threading.Thread(target=lambda at, by: seen.append(client.get(at, headers=by).text), args=one)
+                for one in shown
             ]
             for viewer in viewers:
                 viewer.start()
+            while client.get(f"/v1/sessions/{opened['session']}", headers=key).json()["viewers"] < 2:
+                pass
+            stream.say(STOP)
             stream.rest()
             for viewer in viewers:
                 viewer.join(30)
-                assert not viewer.is_alive()
+            assert ["event: summary" in text for text in seen] == [True, True]
 
 
 # --- drained
