@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from landmarks.layout import Layout
+from landmarks.layout import HOLISTIC_75, Layout
 from landmarks.manifest import Decoding, Manifest
 from landmarks.people import Crowd
 from landmarks.sequence import WEBCAM_ASPECT
@@ -139,6 +139,9 @@ class Configuration(Given):
     """Who is judged where a frame holds several bodies."""
     gates: Annotated[tuple[GateRule, ...], Field(strict=False)] = ()
     """Which models are not listened to while another tells of an event, or only then."""
+    hands: Literal["as_given", "by_body"] = "as_given"
+    """`by_body`: hands belong to the wrists that they are at, whatever side they came as; for detectors that find hands
+    alone. MediaPipe Holistic's stay as they are."""
     steadying: Steadier = Steadier()
     """What is done to landmarks before anybody looks at them."""
     resumable: bool = False
@@ -161,7 +164,10 @@ class Configuration(Given):
             steadying = Steadying(**dict(self.steadying))
         except ValueError as error:
             raise InvalidMessage(str(error)) from error
-        return Manner(layout, self.max_gap_s, gates, steadying, self.people, crowd)
+        by_body = self.hands == "by_body"
+        if by_body and layout.name != HOLISTIC_75.name:
+            raise InvalidMessage(f"hands go by the wrists of {HOLISTIC_75.name}, the layout is {layout.name}")
+        return Manner(layout, self.max_gap_s, gates, steadying, self.people, crowd, by_body)
 
     def decodings(self, manifests: Iterable[Manifest]) -> dict[str, Decoding]:
         """What is in force for each of the models that answer. Raises InvalidMessage."""

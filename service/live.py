@@ -115,7 +115,8 @@ class LiveSession:
         self.configuration = configuration = _filled_in(configuration, house)
         batchers = house.batchers(configuration.models)
         self._batchers: dict[str, Batcher] = {batcher.engine.manifest.name: batcher for batcher in batchers}
-        self._reader = Reader(configuration.layout, configuration.fps, configuration.encoding)
+        by_body = configuration.hands == "by_body"
+        self._reader = Reader(configuration.layout, configuration.fps, configuration.encoding, by_body)
         engines = [batcher.engine for batcher in batchers]
         crowd = Crowd(limits.max_people, limits.forget_s)
         self._session = Session(engines, configuration.aspect, configuration.manner(self._reader.layout, crowd))
@@ -324,7 +325,7 @@ class LiveSession:
     async def _take(self, message: LandmarkFrame | PictureFrame) -> None:
         kind = "picture" if isinstance(message, PictureFrame) else "landmarks"
         frame = await self._look(message) if isinstance(message, PictureFrame) else message
-        windows = self._session.take(Frame(frame.at_s, frame.bodies))
+        windows = self._session.take(Frame(frame.at_s, frame.bodies, frame.hands))
         self._last_s, self._seq = frame.at_s, frame.seq
         self._frames += 1
         self._house.metrics.frames.labels(kind).inc()

@@ -14,6 +14,7 @@ from landmarks.layout import HOLISTIC_75, Hand, Layout
 from landmarks.manifest import Decoding
 from landmarks.people import Crowd, People
 from landmarks.sequence import LandmarkSequence
+from landmarks.sides import Sides
 from landmarks.steady import Steady, Steadying
 from landmarks.window import frames_behind
 from service.decoder import Decoder, Event
@@ -28,11 +29,12 @@ class Frame:
     """One frame of a stream.
 
     at_s: seconds on the stream's clock. xyz: (V, 3) of the session's layout, NaN where unseen; or (P, V, 3), of P
-    bodies.
+    bodies. hands: others (21, 3), of which nobody knows whose they are.
     """
 
     at_s: float
     xyz: NDArray[np.float32]
+    hands: Sequence[NDArray[np.float32]] = ()
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ class Manner:
 
     layout: of them. max_gap_s: longest gap that is interpolated. gates: which models rule when others are listened to.
     steadying: what is done to frames before anybody looks at them. follow: who is judged where frames hold several
-    bodies. crowd: how many people are told apart then, and how long one who is not seen is waited for.
+    bodies. crowd: how many people are told apart then, and how long one who is not seen is waited for. sides: whether
+    hands are given to the wrists that they are at, whatever they came as.
     """
 
     layout: Layout = HOLISTIC_75
@@ -58,6 +61,7 @@ class Manner:
     steadying: Steadying = field(default_factory=Steadying)
     follow: Literal["largest", "all"] = "largest"
     crowd: Crowd = field(default_factory=Crowd)
+    sides: bool = False
 
 
 class Session:
@@ -81,6 +85,7 @@ class Session:
         self.decodings = {manifest.name: manifest.decoding for manifest in self.manifests}
         self._people: People | None = None  # nobody need be told apart before a frame holds several bodies
         self._alone: Frame | None = None  # the last one before that
+        self._sides = Sides() if manner.sides else None
         self._persons: dict[int, _Person] = {}
         self._leaving: list[_Person] = []
         self._left: dict[int, _Person] = {}  # who may come back, and whose events are counted on then
@@ -91,23 +96,30 @@ class Session:
         session then stands as before, but for who was told apart."""
         bodies = frame.xyz if frame.xyz.ndim == 3 else frame.xyz[None]
         if self._people is None and len(bodies) == 1:
+            if self._sides is not None:
+                ((_, body),) = self._sides.push(frame.at_s, [(1, bodies[0])], self.aspect, frame.hands)
+                bodies = body[None]
             cuts = self._persons[1].take([frame.at_s], bodies, self.aspect)
             self._alone = frame
             return cuts
-        return self._take_people(frame.at_s, bodies)
+        return self._take_people(frame, bodies)
 
     def take_clip(self, clip: LandmarkSequence) -> list[Cut]:
         """The windows that all frames of a clip complete: those that `take` gives frame by frame, model by model."""
         return self._persons[1].take(clip.at_s.tolist(), clip.pick(self._manner.layout).xyz, self.aspect)
 
-    def _take_people(self, at_s: float, bodies: NDArray[np.float32]) -> list[Cut]:
+    def _take_people(self, frame: Frame, bodies: NDArray[np.float32]) -> list[Cut]:
         """One frame's bodies (P, V, 3), in any order."""
+        at_s = frame.at_s
         if self._people is None:
             self._people = People(self._manner.crowd)
             if self._alone is not None:
                 alone = self._alone.xyz.reshape(1, *self._alone.xyz.shape[-2:])
                 self._people.push(self._alone.at_s, alone, self.aspect)
-        seen = dict(self._people.push(at_s, bodies, self.aspect))
+        persons = self._people.push(at_s, bodies, self.aspect)
+        if self._sides is not None:
+            persons = self._sides.push(at_s, persons, self.aspect, frame.hands)
+        seen = dict(persons)
         known = set(self._people.numbers)
         followed = known if self._manner.follow == "all" else known & {self._people.main}
         self._left = {number: person for number, person in self._left.items() if number in known}
@@ -152,8 +164,9 @@ class Session:
         for person in self._persons.values():
             person.renew(self._cutters(person.number), self._new_steady())
         self._alone = None
-        if self._people is not None:
-            self._people.reset()
+        for memory in (self._people, self._sides):
+            if memory is not None:
+                memory.reset()
         return ended
 
     def configure(self, decodings: Mapping[str, Decoding]) -> None:
@@ -197,6 +210,7 @@ class Session:
             "aspect": self.aspect,
             "weights": [[m.name, m.version, m.precision, m.weights_sha256] for m in self.manifests],
             "people": None if self._people is None else self._people.snapshot(),
+            "sides": None if self._sides is None else self._sides.snapshot(),
             "alone": None if self._alone is None else [self._alone.at_s, self._alone.xyz],
             "persons": [person.snapshot() for person in self._persons.values()],
             "left": [person.snapshot() for person in self._left.values()],
@@ -213,6 +227,8 @@ class Session:
         self.aspect = kept["aspect"]
         if kept["alone"] is not None:
             self._alone = Frame(*kept["alone"])
+        if self._sides is not None:
+            self._sides.restore(kept["sides"])
         if kept["people"] is not None:
             self._people = People(self._manner.crowd)
             self._people.restore(kept["people"])

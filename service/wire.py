@@ -52,13 +52,15 @@ _FLOAT16, _PICTURE, _JOINTS = int(Flags.FLOAT16), int(Flags.PICTURE), int(Flags.
 class LandmarkFrame:
     """Landmarks of one moment: bodies (P, V, 3) of the session's layout, NaN where unseen.
 
-    confidence: (V,) of a picture's one body; None where nobody asks for it.
+    confidence: (V,) of a picture's one body; None where nobody asks for it. hands: others (21, 3), of which nobody
+    knows whose they are.
     """
 
     seq: int
     at_s: float
     bodies: NDArray[np.float32]
     confidence: NDArray[np.float32] | None = None
+    hands: Sequence[NDArray[np.float32]] = ()
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,8 @@ class JsonFrame(Body):
     """Its time in seconds, which must grow; left out where the session has an `fps`."""
     people: NotRequired[list[Body]]
     """Several bodies in view."""
+    hands: NotRequired[list[Points]]
+    """Hands of which nobody knows whose they are: of a session whose `hands` go `by_body`."""
     joints: NotRequired[list[list[float] | None]]
     """[x, y, z] of each of the layout's joints, null where unseen."""
 
@@ -102,11 +106,15 @@ class Reader:
     """Reads one session's messages.
 
     layout: name of the one that frames hold. fps: frames come so often, and their number is their time. encoding: what
-    frames are, `any` takes all. Raises UnknownLayout.
+    frames are, `any` takes all. by_body: whether hands may come of which nobody knows whose they are. Raises
+    UnknownLayout.
     """
 
-    def __init__(self, layout: str = HOLISTIC_75.name, fps: float | None = None, encoding: str = "any") -> None:
+    def __init__(
+        self, layout: str = HOLISTIC_75.name, fps: float | None = None, encoding: str = "any", by_body: bool = False
+    ) -> None:
         self.layout: Layout = find_layout(layout)
+        self._by_body = by_body
         self._fps, self._encoding = fps, encoding
 
     def read(self, raw: bytes | str) -> Sequence[LandmarkFrame | PictureFrame] | Start | Resume | Control:
@@ -178,7 +186,17 @@ class Reader:
             if not isinstance(people, list) or not people:
                 raise InvalidMessage("people must be a list of bodies")
             bodies = [read_frame(body)[0] for body in people]
-        return self._frame(seq, float(at_s), bodies)
+        return self._frame(seq, float(at_s), bodies, self._hands(message.get("hands", [])))
+
+    def _hands(self, hands: Any) -> list[NDArray[np.float32]]:
+        """(21, 3) each, of a list of hands of which nobody knows whose they are."""
+        if not hands:
+            return []
+        if not self._by_body:
+            raise InvalidMessage("the session's hands are as given: say left_hand and right_hand, or ask for by_body")
+        if not isinstance(hands, list) or len(hands) > 2 * MAX_BODIES:
+            raise InvalidMessage(f"hands must be a list of at most {2 * MAX_BODIES} hands")
+        return [read_frame({"left_hand": hand})[0][holistic.PARTS["left_hand"]] for hand in hands]
 
     def _joints(self, points: Any) -> NDArray[np.float32]:
         """(V, 3) from a list of points or nulls."""
@@ -191,12 +209,15 @@ class Reader:
             raise InvalidMessage(f"{self.layout.name} has {len(self.layout)} joints of 3 numbers, got {joints.shape}")
         return joints
 
-    def _frame(self, seq: int, at_s: float, bodies: list[NDArray[np.float32]]) -> LandmarkFrame:
+    def _frame(
+        self, seq: int, at_s: float, bodies: list[NDArray[np.float32]], hands: Sequence[NDArray[np.float32]] = ()
+    ) -> LandmarkFrame:
         if len(bodies) > MAX_BODIES:
             raise InvalidMessage(f"a frame holds at most {MAX_BODIES} bodies, got {len(bodies)}")
         if len(bodies) > 1 and self.layout.name != HOLISTIC_75.name:
             raise InvalidMessage(f"people are told apart by {HOLISTIC_75.name}, the layout is {self.layout.name}")
-        return LandmarkFrame(seq, self._at_s(seq, at_s), bodies[0][None] if len(bodies) == 1 else np.stack(bodies))
+        together = bodies[0][None] if len(bodies) == 1 else np.stack(bodies)
+        return LandmarkFrame(seq, self._at_s(seq, at_s), together, hands=hands)
 
     def _at_s(self, seq: int, at_s: float) -> float:
         return at_s if self._fps is None else seq / self._fps

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from landmarks import HOLISTIC_75, holistic
 from landmarks.people import Crowd
 from service.session import Frame, Manner, Session
 from tests.fakes import RuleEngine, manifest, right_hand_seen, signer
@@ -87,6 +88,29 @@ def test_a_reset_forgets_who_was_there():
     assert {event.person for event in [*first, *ended]} == {1, 2}
     again = people(session, NEAR, FAR)
     assert {event.person for event in again} == {3, 4}
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_hands_go_to_the_wrists_that_they_are_at_if_asked_for(others):
+    """A right hand that a detector calls left, or of which it does not say whose it is."""
+    clip = in_view(DOWN + UP + DOWN, left=0.1)
+    right, left = holistic.PARTS["right_hand"], holistic.PARTS["left_hand"]
+    wrist = HOLISTIC_75.indices("right_wrist")[0]
+    seen = ~np.isnan(clip[:, right]).all(axis=(1, 2))
+    clip[seen, right] = clip[seen][:, [wrist]] + np.linspace(0, 0.01, 21, dtype=np.float32)[:, None]
+    called, loose = clip.copy(), [clip[i, right] if seen[i] else None for i in range(len(clip))]
+    called[:, left], called[:, right] = clip[:, right], np.nan
+    nobodys = clip.copy()
+    nobodys[:, right] = np.nan
+    for bodies, hands in ((called, [None] * len(clip)), (nobodys, loose)):
+        session = Session(looks_for_a_hand(), 1.0, Manner(sides=True))
+        events = []
+        for i, body in enumerate(bodies):
+            there = np.stack([body, *[FAR[i]] * others])
+            events += session.push(Frame(i / 10, there, [] if hands[i] is None else [hands[i]]))
+        assert [event.start_s for event in events if event.state == "start" and event.person == 1] == [1.0]
+    as_given = people(Session(looks_for_a_hand(), 1.0), called)
+    assert not told(as_given)
 
 
 def people_until(session, frames):

@@ -18,7 +18,7 @@ from tests.service.test_people import FAR, NEAR
 MANNERS = [
     Manner(),
     Manner(steadying=Steadying(cutoff_hz=1.0, beta=0.5, hold_s=0.2)),
-    Manner(follow="all"),
+    Manner(follow="all", sides=True),
     Manner(gates=(Gate("signing", ("slow",), "only-while"),)),
 ]
 
