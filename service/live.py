@@ -82,6 +82,11 @@ class _Finish:
 
 
 @dataclass(frozen=True)
+class _Park:
+    """The line is lost: what others can use meanwhile is given back."""
+
+
+@dataclass(frozen=True)
 class _Leave:
     """The service goes away."""
 
@@ -205,7 +210,9 @@ class LiveSession:
             return
         if not self.configuration.resumable or code == 1000:
             await self._inbox.put(_Finish(Close(1000)))
-        elif self._kept:
+            return
+        await self._inbox.put(_Park())
+        if self._kept:
             await self._inbox.put(_Save(asyncio.get_running_loop().create_future()))
 
     async def save(self) -> bool:
@@ -297,6 +304,8 @@ class LiveSession:
                     raise heard
                 elif isinstance(heard, _Greet):
                     await self._greet(heard)
+                elif isinstance(heard, _Park):
+                    await self._park()
                 elif isinstance(heard, _Save):
                     heard.mine.set_result(await self._save() or not self.over.done())
                 elif isinstance(heard, _Finish):
@@ -332,6 +341,12 @@ class LiveSession:
         if kind == "picture" and self.configuration.landmarks:
             await self._say(answers.landmarks(frame, self._session.aspect))
         await self._judge(windows)
+
+    async def _park(self) -> None:
+        """Extractors are few: another session looks at pictures with this one, until this session has a line again."""
+        if self._line is None and self._extractor is not None:
+            self._extractor = None
+            await self._held.aclose()
 
     async def _look(self, picture: PictureFrame) -> LandmarkFrame:
         if self._extractor is None:

@@ -259,6 +259,24 @@ def test_pictures_find_no_room_when_all_extractors_are_taken():
         assert of("landmarks", talk(small, [picture(0, 0.0, black), STOP], landmarks=True)[0])
 
 
+def test_a_session_without_a_line_lets_others_look_at_pictures_and_goes_on_later():
+    black = np.zeros((96, 128, 3), np.uint8)
+    with serving(engine(), extractors=1) as small:
+        with small.websocket_connect("/v1/stream") as first:
+            first.send_json({"type": "start", "landmarks": True, "resumable": True})
+            first.send_bytes(picture(0, 0.0, black))
+            ready, _ = (first.receive_json() for _ in range(2))
+            first.close(1001)
+        while small.get(f"/v1/sessions/{ready['session']}").json()["state"] != "parked":
+            pass
+        assert of("landmarks", talk(small, [picture(0, 0.0, black), STOP], landmarks=True)[0])
+        with small.websocket_connect("/v1/stream") as again:
+            resume = {"type": "resume", "session": ready["session"], "token": ready["resume"]["token"]}
+            again.send_json(resume)
+            again.send_bytes(picture(1, 0.1, black))
+            assert [again.receive_json()["type"] for _ in range(3)] == ["ack", "resumed", "landmarks"]
+
+
 @pytest.mark.parametrize(
     ("default", "answer"),
     [("slow", ["slow"]), ("slow, gone", ["slow"]), ("gone", ["signing", "slow"]), ("", ["signing", "slow"])],
