@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from service.app import create_app
 from service.routes.contracts import contracts
 from service.settings import Settings, unknown_variables
+from service.websocket import WebSocketProtocol
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -48,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     server = _Server(
         uvicorn.Config(
             app,
-            ws="websockets-sansio",
+            ws=WebSocketProtocol,
             ws_max_size=settings.max_message_bytes,
             log_level="warning",
             lifespan="on",
