@@ -10,6 +10,7 @@ import { Stream } from "./stream.js";
 import { Verdict } from "./verdict.js";
 
 const SPAN_S = 10;
+const LAG_MS = 2000;
 const byId = (id) => document.getElementById(id);
 
 /** The upper half of the page: start, watch, stop. */
@@ -62,7 +63,13 @@ export class Live {
     this.connection("asking", "connecting");
     this.choice.locked = true;
     this.stream = new Stream(this.choice.names, {
-      ready: (message) => this.#begin(message),
+      ready: (message) => (this.page.dataset.state === "live" ? this.#beginAnew(message) : this.#begin(message)),
+      lost: (leaving) =>
+        this.connection("asking", leaving ? "the service restarts, resuming ..." : "connection lost, resuming ..."),
+      resumed: () => this.#resumed(),
+      lag: (message) => this.#aside(`live, ${message.behind_s.toFixed(1)} s behind`),
+      warning: () => this.#aside("live, but this page reads too slowly"),
+      closing: () => this.connection("asking", "the service is about to restart"),
       landmarks: (message) => this.#landmarks(message),
       scores: (message) => this.#scores(message),
       event: (message) => this.#event(message),
@@ -93,7 +100,7 @@ export class Live {
     this.frozenS = null;
     this.events.clear();
     this.pulse.reset();
-    Object.assign(this.page.dataset, { frames: "0", landmarks: "0", events: "0", hands: "0", atS: "0" });
+    Object.assign(this.page.dataset, { frames: "0", landmarks: "0", events: "0", hands: "0", atS: "0", resumed: "0" });
     this.verdict.begin(models);
     this.charts.begin(models);
     this.#state("live");
@@ -109,6 +116,26 @@ export class Live {
       requestAnimationFrame(roll);
     };
     roll();
+  }
+
+  /** The service had forgotten the session, or could not take it along: a new one goes on from here. */
+  #beginAnew({ models }) {
+    this.verdict.begin(models);
+    this.#resumed();
+  }
+
+  #resumed() {
+    this.page.dataset.resumed = String(Number(this.page.dataset.resumed) + 1);
+    this.connection("live", "live");
+  }
+
+  /** Something that is soon over. */
+  #aside(words) {
+    this.connection("live", words);
+    clearTimeout(this.asideOver);
+    this.asideOver = setTimeout(() => {
+      if (this.stream?.session.open) this.connection("live", "live");
+    }, LAG_MS);
   }
 
   #landmarks(message) {

@@ -1,19 +1,14 @@
-// One WebSocket stream: pictures go out, no more than two at a time; messages come in.
+// A stream of pictures: no more than two at a time go out, messages come in.
 
 import { pictureFrame } from "./picture.js";
+import { Session } from "./session.js";
 
 const IN_FLIGHT = 2;
 
-/** What the page says where the service gives a code and no words. */
-const CLOSED = {
-  1001: "The service is going away.",
-  1006: "The connection to the service was lost. Is it still running?",
-  1009: "A picture was over the service's size limit.",
-  1011: "The service failed; its log says why.",
-  1013: "The service has no room for one more stream. Try again later.",
-};
-
-/** A stream that is started at once. `heard` has a function for each type of message, and `closed(problem|null)`. */
+/**
+ * A stream that is started at once. `heard` has a function for each type of message, for `lost(leaving)` and for
+ * `closed(problem|null)`.
+ */
 export class Stream {
   /**
    * @param {string[]} models which ones answer
@@ -25,15 +20,14 @@ export class Stream {
     this.skipped = 0;
     this.underWay = new Map();
     this.taking = false;
-    this.lastProblem = null;
     this.stopping = false;
-    this.started = false;
-    const address = new URL("v1/stream", document.baseURI);
-    address.protocol = address.protocol.replace("http", "ws");
-    this.socket = new WebSocket(address);
-    this.socket.onopen = () => this.#say({ type: "start", models, scores: true, landmarks: true });
-    this.socket.onmessage = (message) => this.#hear(JSON.parse(message.data));
-    this.socket.onclose = (close) => this.#closed(close);
+    this.open = new Map();
+    const options = { models, scores: true, landmarks: true };
+    this.session = new Session(options, {
+      message: (message) => this.#hear(message),
+      lost: (leaving) => heard.lost(leaving),
+      over: (problem) => heard.closed(problem),
+    });
   }
 
   /**
@@ -42,7 +36,7 @@ export class Stream {
    * @param {function(): Promise<{jpeg: Blob, bitmap: ImageBitmap}>} take called only when there is room
    */
   async offer(atS, take) {
-    if (!this.started || this.stopping) return;
+    if (!this.session.open || this.stopping) return;
     // One at a time is encoded, so that none overtakes another and time grows from frame to frame.
     if (this.taking || this.underWay.size >= IN_FLIGHT) {
       this.skipped += 1;
@@ -52,30 +46,38 @@ export class Stream {
     const takenMs = performance.now();
     const { jpeg, bitmap } = await take();
     this.taking = false;
-    if (!jpeg || this.stopping || this.socket.readyState !== WebSocket.OPEN) return;
+    if (!jpeg || this.stopping || !this.session.open) {
+      bitmap.close();
+      return;
+    }
     this.underWay.set(this.seq, { takenMs, bitmap });
-    this.socket.send(pictureFrame(this.seq, atS, jpeg));
+    this.session.send(this.seq, pictureFrame(this.seq, atS, jpeg));
     this.seq += 1;
   }
 
   /** End what is open; `heard.summary` and then `heard.closed` follow. */
   stop() {
     this.stopping = true;
-    if (this.socket.readyState === WebSocket.OPEN) this.#say({ type: "stop" });
-    else this.socket.close();
-  }
-
-  #say(message) {
-    this.socket.send(JSON.stringify(message));
+    this.session.stop();
   }
 
   #hear(message) {
     switch (message.type) {
       case "ready":
-        this.started = true;
+        this.#endOpen();
+        this.#dropLost();
+        break;
+      case "resumed":
+        this.#dropLost();
+        break;
+      case "event":
+        if (message.is_final) this.open.delete(message.id);
+        else this.open.set(message.id, message);
         break;
       case "landmarks":
         Object.assign(message, this.#receipt(message.seq));
+        // Looked at once more, by a service that took over from an earlier state: it was shown already.
+        if (!message.bitmap) return;
         break;
       case "dropped":
         for (let seq = message.seqs[0]; seq <= message.seqs[1]; seq += 1) this.#receipt(seq);
@@ -83,7 +85,6 @@ export class Stream {
       case "problem":
         // It names no picture; answers come in order, so it is about the oldest.
         this.#receipt(this.underWay.keys().next().value);
-        this.lastProblem = message.problem;
         break;
     }
     this.heard[message.type]?.(message);
@@ -96,9 +97,16 @@ export class Stream {
     return sent && { bitmap: sent.bitmap, tripMs: performance.now() - sent.takenMs };
   }
 
-  #closed({ code, reason }) {
-    this.started = false;
-    if (this.stopping && code !== 1011) this.heard.closed(null);
-    else this.heard.closed(this.lastProblem ?? { title: "The stream ended", detail: CLOSED[code] ?? (reason || `Close code ${code}.`) });
+  /** Pictures that had come through, and what was said of them had not. */
+  #dropLost() {
+    for (const seq of [...this.underWay.keys()]) if (!this.session.held.has(seq)) this.#receipt(seq).bitmap.close();
+  }
+
+  /** Of a session that is forgotten nobody will say when they ended. */
+  #endOpen() {
+    for (const event of this.open.values()) {
+      this.heard.event({ ...event, state: "end", is_final: true, end_s: event.decided_at_s });
+    }
+    this.open.clear();
   }
 }

@@ -50,12 +50,16 @@ class CuttingProxy:
                 self._threads.append(threading.Thread(target=pump))
                 self._threads[-1].start()
 
+    def cut(self) -> None:
+        """All lines that there are."""
+        for line in self._lines:
+            line.cut()
+
     def close(self) -> None:
         """Hang up on everybody."""
         self._door.shutdown(socket.SHUT_RDWR)
         self._door.close()
-        for line in self._lines:
-            line.cut()
+        self.cut()
         for thread in self._threads:
             thread.join()
 
@@ -98,7 +102,7 @@ class _Line:
 
 
 @contextmanager
-def cutting(url: str, cuts: Iterable[int]) -> Iterator[CuttingProxy]:
+def cutting(url: str, cuts: Iterable[int] = ()) -> Iterator[CuttingProxy]:
     """A proxy before the service at `url`, while it runs."""
     proxy = CuttingProxy(url, cuts)
     thread = threading.Thread(target=proxy.run)

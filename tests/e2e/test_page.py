@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 from landmarks.extract import Extractor, extract_video
 from landmarks.formats import npz
 from tests.e2e.conftest import Visit
+from tests.e2e.cutting import cutting
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -59,6 +60,28 @@ def test_stopping_ends_what_is_open_and_starting_again_works(visit: Visiting, cl
     expect(one.page.locator("#events tr[data-open=true]")).to_have_count(0)
     one.start()
     one.wait_until("Number(page.landmarks) > 0")
+
+
+def test_a_connection_that_is_lost_comes_back_and_nothing_is_told_twice(visit: Visiting, clips: Path, address: str):
+    one = visit(clips / "asl_book.mkv")
+    with cutting(address) as proxy:
+        one.page.goto(proxy.url)
+        one.page.locator("html[data-loaded=true]").wait_for(state="attached")
+        one.start()
+        for times in ("1", "2"):
+            before = int(one.state()["landmarks"])
+            one.wait_until("Number(page.landmarks) > value", before + 12)
+            proxy.cut()
+            one.wait_until("page.resumed === value", times)
+        one.wait_until("Number(page.events) > 0")
+        expect(one.page.locator("#connection")).to_have_text("live")
+        one.page.get_by_role("button", name="Stop camera").click()
+        one.wait_until("page.state === 'idle'")
+        expect(one.page.locator("#live-problem")).to_be_hidden()
+        expect(one.page.locator("#events tr[data-open=true]")).to_have_count(0)
+        starts = [row.text_content() for row in one.page.locator("#events tr").all()]
+        assert len(starts) == len(set(starts)) == int(one.state()["events"])
+        one.page.goto(address)  # or it would complain that the proxy is gone
 
 
 def test_only_the_chosen_models_answer(visit: Visiting, clips: Path):
