@@ -26,7 +26,7 @@ from training.online_metrics import Recording
 PLACE = "decoding"
 NAMES = ("signing-stream", "signs-stream")
 TRIED: Mapping[str, Sequence[float]] = {
-    "pad_s": (0.1, 0.2),
+    "pad_s": (0.0, 0.1, 0.2),
     "min_gap_s": (0.1, 0.2, 0.5),
     "min_duration_s": (0.0, 0.1, 0.2, 0.4),
     "smoothing_s": (0.1, 0.2),
