@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     """Most windows or steps that a model is given at a time."""
     batch_wait_s: float = Field(default=0.0, ge=0, le=1)
     """Longest that a window or a step waits for others to fill its batch; 0 runs what there is."""
-    spot_s: float = Field(default=0.0005, ge=0, le=0.1)
+    spot_s: float = Field(default=0.005, ge=0, le=0.1)
     """What is sure to be run within this is run at once where it was heard, as a thread of its own would cost more; 0
     leaves everything to threads."""
     deadline_s: float = Field(default=1.0, gt=0)
