@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import logging
 import os
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import uvicorn
@@ -17,6 +19,9 @@ from service.app import create_app
 from service.routes.contracts import contracts
 from service.settings import Settings, unknown_variables
 from service.websocket import WebSocketProtocol
+
+_CLOSING_S, _LOOK_S = 2.0, 0.01
+"""How long callers have to answer the close when the service stops, and how often that is looked at."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -83,6 +88,11 @@ class _Server(uvicorn.Server):
         app = self.config.app
         assert isinstance(app, FastAPI)
         await app.state.house.sessions.drain()
+        # Whoever is sending would be reset, and lose what was said last: first let the other side answer the close.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSING_S):
+                while any(getattr(one, "close_sent", False) for one in self.server_state.connections):
+                    await asyncio.sleep(_LOOK_S)
         await super().shutdown(sockets)
 
 
