@@ -289,12 +289,13 @@ class AsyncStream:
             line = await self._mend()
             if await _sent(line, say()):
                 return
-        # What says why may lie unread before the close.
-        async with self._reading:
-            while self._line is line and await self._read(self._timeout_s):
-                pass
-        async with self._saying:
-            await self._mend()
+        # Whoever reads will hear why, and makes a new line; if nobody does, what says why may lie unread.
+        if not self._reading.locked():
+            async with self._reading:
+                while self._line is line and await self._read(self._timeout_s):
+                    pass
+            async with self._saying:
+                await self._mend()
 
     async def _mend(self) -> ClientConnection:
         """The line, or a new one in its place. `_saying` is held."""

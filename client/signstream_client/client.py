@@ -289,12 +289,15 @@ class Stream:
             line = self._mend()
             if _sent(line, say()):
                 return
-        # What says why may lie unread before the close.
-        with self._reading:
-            while self._line is line and self._read(self._timeout_s):
-                pass
-        with self._saying:
-            self._mend()
+        # Whoever reads will hear why, and makes a new line; if nobody does, what says why may lie unread.
+        if self._reading.acquire(blocking=False):
+            try:
+                while self._line is line and self._read(self._timeout_s):
+                    pass
+            finally:
+                self._reading.release()
+            with self._saying:
+                self._mend()
 
     def _mend(self) -> ClientConnection:
         """The line, or a new one in its place. `_saying` is held."""

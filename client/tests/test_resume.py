@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
@@ -175,6 +176,64 @@ def test_real_lines_may_be_cut_as_well(talk, moves):
         assert [message for message in heard if isinstance(message, Event | Done | Summary)] == expected
         assert sum(isinstance(message, Interrupted) for message in heard) >= 1
         assert service.lines > 1
+
+
+class Silent:
+    """It takes frames without a word, and cuts the first line at the first of them."""
+
+    def __init__(self) -> None:
+        self.taken: list[int] = []
+        self._lines = 0
+
+    def __call__(self, socket: ServerConnection) -> None:
+        self._lines += 1
+        for data in socket:
+            if isinstance(data, bytes):
+                self.taken += [frame.seq for frame in decode_frames(data)]
+                if self._lines == 1:
+                    socket.close_socket()
+                    return
+                continue
+            resumed = answers.RESUMED | {"next_seq": len(self.taken)}
+            said = {"start": answers.RESUMABLE, "resume": resumed, "stop": answers.SUMMARY}
+            socket.send(json.dumps(said[json.loads(data)["type"]]))
+
+
+def test_who_sends_does_not_wait_for_who_waits_for_an_answer():
+    service = Silent()
+    with (
+        serving(service) as url,
+        Client(url) as client,
+        client.stream(resumable=True, reconnect=AT_ONCE) as stream,
+        ThreadPoolExecutor(1) as listener,
+    ):
+        listening = listener.submit(lambda: list(stream))
+        for number in range(300):
+            stream.send(Frame(number / 30))
+        stream.stop()
+        assert isinstance(listening.result()[-1], Summary)
+    assert service.taken == list(range(300))
+
+
+def test_nor_does_a_task_that_sends():
+    service = Silent()
+
+    async def talk(url: str) -> list[Message]:
+        async with AsyncClient(url) as client, client.stream(resumable=True, reconnect=AT_ONCE) as stream:
+
+            async def listen() -> list[Message]:
+                return [message async for message in stream]
+
+            listening = asyncio.create_task(listen())
+            for number in range(300):
+                await stream.send(Frame(number / 30))
+                await asyncio.sleep(0)
+            await stream.stop()
+            return await listening
+
+    with serving(service) as url:
+        assert isinstance(asyncio.run(talk(url))[-1], Summary)
+    assert service.taken == list(range(300))
 
 
 # --- what is held
