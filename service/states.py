@@ -49,19 +49,21 @@ class Place:
 
 
 class HostStates:
-    """The states in the machine's own memory: what a run gave is kept as it is, and given to the next one.
+    """The states in the machine's own memory: a slab a state, with a row for every place.
 
-    shapes, kinds: of each state, without the batch.
+    shapes, kinds: of each state, without the batch. rows: places there are.
     """
 
-    def __init__(self, shapes: Sequence[tuple[int, ...]], kinds: Sequence[DTypeLike]) -> None:
-        self._beginning = [np.zeros((1, *shape), kind) for shape, kind in zip(shapes, kinds, strict=True)]
-        self._rows: dict[int, Sequence[NDArray[np.generic]]] = {}
+    def __init__(self, shapes: Sequence[tuple[int, ...]], kinds: Sequence[DTypeLike], rows: int) -> None:
+        self._slabs = [np.zeros((rows + 1, *shape), kind) for shape, kind in zip(shapes, kinds, strict=True)]
 
-    def read(self, row: int) -> Sequence[NDArray[np.generic]]:
-        """Each state (1, ...) of one stream; not to be changed."""
-        return self._rows.get(row, self._beginning)
+    def read(self, rows: Sequence[int]) -> list[NDArray[np.generic]]:
+        """Each state (B, ...) of these streams; copies."""
+        where = np.array(rows)
+        return [slab.take(where, axis=0) for slab in self._slabs]
 
-    def write(self, row: int, states: Sequence[NDArray[np.generic]]) -> None:
-        """Each state (1, ...) after a step."""
-        self._rows[row] = states
+    def write(self, rows: Sequence[int], states: Sequence[NDArray[np.generic]]) -> None:
+        """Each state (B, ...) of these streams after a step."""
+        where = np.array(rows)
+        for slab, state in zip(self._slabs, states, strict=True):
+            slab[where] = state
