@@ -137,6 +137,10 @@ class LiveSession:
         self._lag_told_s = float("-inf")
         self._frames = self._dropped = self._problems = 0
         self._events: Counter[str] = Counter(dict.fromkeys(self._batchers, 0))
+        metrics = house.metrics
+        self._reply_s = metrics.reply_s.observe
+        self._counted = metrics.frames.labels("landmarks"), metrics.frames.labels("picture")
+        self._rested = {name: metrics.rested.labels(name) for name in self._batchers}
         self._number = self._seen = 0  # events told; those of them that the caller need not be told again
         self._saved_s = time.monotonic()
         self._told: deque[tuple[int, str]] = deque(maxlen=limits.max_kept_events)
@@ -294,12 +298,14 @@ class LiveSession:
     async def _answer_all(self) -> None:
         while not self.over.done():
             arrived_s, heard = await self._inbox.get()
-            await self._tell_lost()
+            if self._lost:
+                await self._tell_lost()
             try:
                 if isinstance(heard, LandmarkFrame | PictureFrame):
-                    await self._tell_lag(arrived_s)
+                    if time.perf_counter() - arrived_s > self._house.settings.lag_s:
+                        await self._tell_lag(arrived_s)
                     await self._answer(heard)
-                    self._house.metrics.reply_s.observe(time.perf_counter() - arrived_s)
+                    self._reply_s(time.perf_counter() - arrived_s)
                 elif isinstance(heard, Exception):
                     raise heard
                 elif isinstance(heard, _Greet):
@@ -332,15 +338,18 @@ class LiveSession:
             await self._acknowledge()
 
     async def _take(self, message: LandmarkFrame | PictureFrame) -> None:
-        kind = "picture" if isinstance(message, PictureFrame) else "landmarks"
-        frame = await self._look(message) if isinstance(message, PictureFrame) else message
+        is_picture = isinstance(message, PictureFrame)
+        frame = await self._look(message) if is_picture else message
         windows = self._session.take(Frame(frame.at_s, frame.bodies, frame.hands))
         self._last_s, self._seq = frame.at_s, frame.seq
         self._frames += 1
-        self._house.metrics.frames.labels(kind).inc()
-        if kind == "picture" and self.configuration.landmarks:
+        self._counted[is_picture].inc()
+        if is_picture and self.configuration.landmarks:
             await self._say(answers.landmarks(frame, self._session.aspect))
-        await self._judge(windows)
+        if windows:
+            await self._judge(windows)
+        if self._session.parting:
+            await self._tell(self._session.part())
 
     async def _park(self) -> None:
         """Extractors are few: another session looks at pictures with this one, until this session has a line again."""
@@ -374,13 +383,13 @@ class LiveSession:
                 continue
             if self.configuration.scores:
                 await self._say(answers.scores(scored))
-            await self._tell(self._session.settle(scored))
-        await self._tell(self._session.part())
+            if events := self._session.settle(scored):
+                await self._tell(events)
 
     async def _submit(self, window: Cut) -> Answer | None:
         """What will be said of a window; None where its model rests, and is not asked."""
         if window.rests:
-            self._house.metrics.rested.labels(window.model).inc()
+            self._rested[window.model].inc()
             return None
         place = self._session.place(window)
         return await self._batchers[window.model].submit(window.landmarks, place, window.fresh)
@@ -505,10 +514,9 @@ class LiveSession:
 
     async def _tell_lag(self, arrived_s: float) -> None:
         now_s = time.perf_counter()
-        behind_s = now_s - arrived_s
-        if behind_s > self._house.settings.lag_s and now_s - self._lag_told_s >= _LAG_EVERY_S:
+        if now_s - self._lag_told_s >= _LAG_EVERY_S:
             self._lag_told_s = now_s
-            await self._say(answers.lag(behind_s, len(self._inbox)))
+            await self._say(answers.lag(now_s - arrived_s, len(self._inbox)))
 
     async def _complain(self, error: Exception) -> None:
         problem = problem_of(error)

@@ -145,6 +145,11 @@ class Session:
         """
         return self._track(scored.window).settle(scored)
 
+    @property
+    def parting(self) -> bool:
+        """Whether people have left who are still to `part`."""
+        return bool(self._leaving)
+
     def part(self) -> list[Event]:
         """The ends of what was open of people who have left, once their last windows are settled."""
         events = [event for person in self._leaving for event in person.interrupt()]

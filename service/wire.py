@@ -167,7 +167,7 @@ class Reader:
             )
         values = np.frombuffer(data, kind, count, at).astype(np.float32, copy=False)
         if joints:
-            return size, values.reshape(joints, 3)
+            return size, _seen(values.reshape(joints, 3))
         self._expect_parts()
         return size, holistic.body(**{part: values[where].reshape(shape) for part, where, shape in shapes})
 
@@ -207,7 +207,7 @@ class Reader:
             raise InvalidMessage(f"joints must be points of 3 numbers, or null: {error}") from error
         if joints.shape != (len(self.layout), 3):
             raise InvalidMessage(f"{self.layout.name} has {len(self.layout)} joints of 3 numbers, got {joints.shape}")
-        return joints
+        return _seen(joints)
 
     def _frame(
         self, seq: int, at_s: float, bodies: list[NDArray[np.float32]], hands: Sequence[NDArray[np.float32]] = ()
@@ -229,6 +229,11 @@ class Reader:
     def _expect_parts(self) -> None:
         if self.layout.name != HOLISTIC_75.name:
             raise InvalidMessage(f"the session's layout is {self.layout.name}: send its joints, not pose and hands")
+
+
+def _seen(joints: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(V, 3) joints, those unseen of which a number is not finite."""
+    return np.where(np.isfinite(joints).all(axis=1, keepdims=True), joints, np.float32(np.nan))
 
 
 @lru_cache
