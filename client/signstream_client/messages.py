@@ -158,7 +158,10 @@ class Warned:
 
 @dataclass(frozen=True)
 class Closing:
-    """The service goes away: a resumable session goes on after `retry_after_s`, another one is ended now."""
+    """The service goes away, and looks at nothing more.
+
+    retry_after_s: when to come back. resumable: the session goes on then; else it is ended now.
+    """
 
     retry_after_s: float
     resumable: bool

@@ -176,7 +176,7 @@ class StreamProtocol:
                 self._retry_after_s, self._leaving = message.retry_after_s, True
             case Problem():
                 self._complaint(message)
-            case Summary() if self._leaving and self._how.restart and not self._stopped:
+            case Summary() if self._leaving and self._how.restart and self._goes_on:
                 self._forgotten = True
             case Summary():
                 self.summary = message
@@ -206,6 +206,12 @@ class StreamProtocol:
         if wait_s is None:
             raise self._given_up(f"no new line within {self._how.within_s:g} s") from self._cause
         return wait_s
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether there is more than the service came to: the last frames and `stop` may have been too late."""
+        resumable = self.ready is not None and self.ready.resume is not None
+        return not self._stopped or (resumable and self._acknowledged < self._next_seq - 1)
 
     def _begin(self, ready: Ready) -> None:
         """A session, be it a new one in place of one that is kept no longer."""

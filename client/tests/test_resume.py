@@ -366,6 +366,14 @@ def test_a_service_that_restarts_ends_the_session_and_where_that_is_asked_for_a_
     protocol.stop()
     _hear(protocol, leaving)
     _hear(protocol, answers.SUMMARY)
+    assert isinstance(protocol.closed(1012, ""), Interrupted), "frame 1 was not heard"
+    protocol.wait_s()
+    protocol.opening()
+    _hear(protocol, answers.RESUMABLE)
+    assert [len(data) for data in protocol.backlog()] == [16, len('{"type": "stop"}')]
+    _hear(protocol, {"type": "ack", "seq": 1})
+    _hear(protocol, leaving)
+    _hear(protocol, answers.SUMMARY)
     assert protocol.closed(1012, "") is None
 
 

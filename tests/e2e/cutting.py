@@ -20,12 +20,16 @@ class CuttingProxy:
     """
 
     def __init__(self, url: str, cuts: Iterable[int]) -> None:
-        parts = urlsplit(url)
-        self._to = parts.hostname, parts.port
+        self.turn_to(url)
         self._cuts = iter(cuts)
         self._door = socket.create_server(("127.0.0.1", 0))
         self._threads: list[threading.Thread] = []
         self._lines: list[_Line] = []
+
+    def turn_to(self, url: str) -> None:
+        """From the next connection on, to another service."""
+        parts = urlsplit(url)
+        self._to = parts.hostname, parts.port
 
     @property
     def url(self) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+import os
 import random
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,9 +15,11 @@ from pathlib import Path
 import cv2
 import pytest
 from signstream_client import (
+    Ack,
     AsyncClient,
     Body,
     Client,
+    Closing,
     Done,
     Event,
     Frame,
@@ -22,6 +27,7 @@ from signstream_client import (
     Message,
     Picture,
     ProblemError,
+    Ready,
     Reconnect,
     Resumed,
     Scores,
@@ -30,6 +36,7 @@ from signstream_client import (
 from signstream_client.__main__ import FINE, REFUSED, main
 from signstream_client.errors import NotAVideo, UnknownModel, UnknownSession, UnknownToken, UnsupportedMedia
 
+from bench.server import started
 from landmarks import holistic
 from landmarks.errors import LandmarkError
 from landmarks.extract import Extractor, extract_video
@@ -133,6 +140,31 @@ def test_lines_that_are_cut_at_random_bytes_lose_no_event_and_repeat_none(addres
         assert [message for message in told if isinstance(message, Event | Summary)] == unbroken, cuts
         resumed += sum(isinstance(message, Resumed) for message in told)
     assert resumed > 24
+
+
+def test_a_service_that_restarts_under_a_stream_says_all_and_the_next_one_goes_on(book: LandmarkSequence):
+    frames, settings = _frames(book), {"SIGNSTREAM_RETRY_AFTER_S": "0.1"}
+    with started(settings) as (old, process), started(settings) as (new, _), cutting(old) as proxy:
+        anew = Reconnect(restart=True, chance=lambda: 0.0)
+        with (
+            Client(proxy.url, timeout_s=20) as client,
+            client.stream(aspect=book.aspect, resumable=True, reconnect=anew) as stream,
+        ):
+            stream.send(*frames[:40])
+            before = list(itertools.takewhile(lambda message: message != Ack(39), stream))
+            proxy.turn_to(new)
+            os.kill(process, signal.SIGTERM)
+            stream.send(frames[40])
+            before += itertools.takewhile(lambda message: not isinstance(message, Closing), stream)
+            for frame in frames[41:]:
+                stream.send(frame)
+            stream.stop()
+            told = [*before, *stream]
+    counts = [message.frames for message in told if isinstance(message, Summary)]
+    assert (len(counts), sum(counts)) == (2, len(frames))
+    assert sum(isinstance(message, Ready) for message in told) == 1
+    events = [message for message in told if isinstance(message, Event)]
+    assert sum(event.state == "start" for event in events) == sum(event.is_final for event in events) > 0
 
 
 def test_a_session_of_rest_is_joined_by_its_token_and_watched_by_another(client: Client, book: LandmarkSequence):
