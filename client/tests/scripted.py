@@ -166,6 +166,28 @@ class CutService:
                 pass
 
 
+class SilentService:
+    """It takes frames without a word; the first line is cut when there were `cut_after` of them."""
+
+    def __init__(self, cut_after: int) -> None:
+        self._cut_after = cut_after
+        self._lines = 0
+        self.taken: list[int] = []
+
+    def __call__(self, socket: ServerConnection) -> None:
+        self._lines += 1
+        for data in socket:
+            if isinstance(data, bytes):
+                self.taken += [frame.seq for frame in decode_frames(data)]
+                if self._lines == 1 and len(self.taken) == self._cut_after:
+                    socket.close_socket()
+                    return
+                continue
+            resumed = answers.RESUMED | {"next_seq": len(self.taken)}
+            said = {"start": answers.RESUMABLE, "resume": resumed, "stop": answers.SUMMARY}
+            socket.send(json.dumps(said[json.loads(data)["type"]]))
+
+
 @contextmanager
 def serving(service: Callable[[ServerConnection], None]) -> Iterator[str]:
     """Its address, while it runs."""

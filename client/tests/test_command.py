@@ -4,7 +4,7 @@ import itertools
 import json
 import sys
 
-from signstream_client import Client, Interrupted, Landmarks, Picture
+from signstream_client import Client, Interrupted, Landmarks, Picture, Reconnect
 from signstream_client.__main__ import MISUSED, NO_SERVER, REFUSED, main, watch
 from signstream_client.clip import Clip
 from signstream_client.fields import Fields
@@ -14,7 +14,7 @@ from signstream_client.pictures import OPENCV_LINE
 from signstream_client.show import clip_table, message_json, message_line
 
 from client.tests import answers
-from client.tests.scripted import ScriptedService, serving
+from client.tests.scripted import ScriptedService, SilentService, serving
 
 HANDS = ("left", "right")
 
@@ -135,6 +135,22 @@ def test_a_receipt_makes_room_for_the_next_picture():
         list(live.run([next(camera)]))
         assert live.sent == IN_FLIGHT + 1
         stream.stop()
+
+
+def test_a_line_that_is_lost_while_it_watches_is_told(capsys):
+    again = Reconnect(chance=lambda: 0.0)
+    pictures = [Picture(float(number), b"jpeg") for number in range(3)]
+    with (
+        serving(SilentService(cut_after=1)) as url,
+        Client(url) as client,
+        client.stream(landmarks=True, resumable=True, reconnect=again) as stream,
+    ):
+        watch(stream, pictures, as_json=False)
+    assert [line.strip() for line in capsys.readouterr().out.splitlines()] == [
+        "connection lost (1006), resuming ...",
+        "resumed",
+        "5 frames, 0 dropped, 0 problems; events: signing 1",
+    ]
 
 
 def test_ctrl_c_ends_with_what_was_open_and_the_summary(capsys):

@@ -31,10 +31,9 @@ from signstream_client.errors import Busy, Unauthorised
 from signstream_client.frame import decode_frames
 from signstream_client.live import IN_FLIGHT, LivePictures
 from signstream_client.reconnect import Tries
-from websockets.sync.server import ServerConnection
 
 from client.tests import answers
-from client.tests.scripted import Counter, CutService, serving
+from client.tests.scripted import Counter, CutService, SilentService, serving
 
 AT_ONCE = Reconnect(chance=lambda: 0.0, clock=lambda: 0.0)
 
@@ -178,29 +177,8 @@ def test_real_lines_may_be_cut_as_well(talk, moves):
         assert service.lines > 1
 
 
-class Silent:
-    """It takes frames without a word, and cuts the first line at the first of them."""
-
-    def __init__(self) -> None:
-        self.taken: list[int] = []
-        self._lines = 0
-
-    def __call__(self, socket: ServerConnection) -> None:
-        self._lines += 1
-        for data in socket:
-            if isinstance(data, bytes):
-                self.taken += [frame.seq for frame in decode_frames(data)]
-                if self._lines == 1:
-                    socket.close_socket()
-                    return
-                continue
-            resumed = answers.RESUMED | {"next_seq": len(self.taken)}
-            said = {"start": answers.RESUMABLE, "resume": resumed, "stop": answers.SUMMARY}
-            socket.send(json.dumps(said[json.loads(data)["type"]]))
-
-
 def test_who_sends_does_not_wait_for_who_waits_for_an_answer():
-    service = Silent()
+    service = SilentService(cut_after=1)
     with (
         serving(service) as url,
         Client(url) as client,
@@ -216,7 +194,7 @@ def test_who_sends_does_not_wait_for_who_waits_for_an_answer():
 
 
 def test_nor_does_a_task_that_sends():
-    service = Silent()
+    service = SilentService(cut_after=1)
 
     async def talk(url: str) -> list[Message]:
         async with AsyncClient(url) as client, client.stream(resumable=True, reconnect=AT_ONCE) as stream:
@@ -475,25 +453,8 @@ def test_a_reconnect_that_cannot_be_is_refused_with_the_numbers():
 
 
 def test_pictures_whose_receipts_went_down_with_the_line_do_not_hold_up_the_next():
-    taken: list[int] = []
-
-    def serve(socket: ServerConnection) -> None:
-        """It takes all pictures, and says so of none; the first line is cut after two of them."""
-        for data in socket:
-            if isinstance(data, bytes):
-                taken.extend(frame.seq for frame in decode_frames(data))
-                if len(taken) == IN_FLIGHT:
-                    socket.close_socket()
-                    return
-                continue
-            kind = json.loads(data)["type"]
-            resumed = answers.RESUMED | {"next_seq": len(taken)}
-            said = {"start": answers.RESUMABLE, "resume": resumed, "stop": answers.SUMMARY}
-            socket.send(json.dumps(said[kind]))
-            if kind == "stop":
-                return
-
-    with serving(serve) as url, Client(url) as client, client.stream(resumable=True, reconnect=AT_ONCE) as stream:
+    service = SilentService(cut_after=IN_FLIGHT)
+    with serving(service) as url, Client(url) as client, client.stream(resumable=True, reconnect=AT_ONCE) as stream:
         live = LivePictures(stream)
         camera = (Picture(float(number), b"jpeg") for number in itertools.count())
         heard = live.run(camera)
@@ -501,4 +462,4 @@ def test_pictures_whose_receipts_went_down_with_the_line_do_not_hold_up_the_next
         assert isinstance(next(heard), Resumed)
         list(live.run(itertools.islice(camera, 5)))
         stream.stop()
-    assert taken == [0, 1, 2, 3]
+    assert service.taken == [0, 1, 2, 3]
