@@ -9,7 +9,6 @@ import os
 import random
 import signal
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -170,12 +169,14 @@ def test_a_service_that_restarts_under_a_stream_says_all_and_the_next_one_goes_o
 def test_a_session_of_rest_is_joined_by_its_token_and_watched_by_another(client: Client, book: LandmarkSequence):
     session = client.session(["signing"], aspect=book.aspect, encoding="float16", resumable=True)
     assert (session.configuration.encoding, session.configuration.models) == ("float16", ("signing",))
-    with client.join(session) as stream, ThreadPoolExecutor(1) as viewer:
-        looking = viewer.submit(lambda: list(client.watch(session)))
+    with client.join(session) as stream:
         stream.send(*_frames(book))
+        watched = client.watch(session)
+        seen = [next(watched)]
         summary = stream.stop()
+        seen += watched
         told = [message for message in stream if isinstance(message, Event)]
-    assert (stream.ready.session, looking.result()) == (session.id, [*told, summary])
+    assert (stream.ready.session, seen) == (session.id, [*told, summary])
     with pytest.raises(UnknownToken), client.join(session):
         pass
     with pytest.raises(UnknownSession):
