@@ -68,9 +68,9 @@ class Frame:
             raise BadFrame("a frame has one body of its own, or people; not both")
 
     @property
-    def bodies(self) -> tuple[Body, ...]:
-        """All that are in view, be it one."""
-        return self.people or (Body(self.pose, self.left_hand, self.right_hand, self.joints),)
+    def bodies(self) -> tuple[Body | Frame, ...]:
+        """All that are in view, be it the frame's own."""
+        return self.people or (self,)
 
     @classmethod
     def of_holistic(cls, results: Any, at_s: float) -> Frame:
@@ -149,17 +149,18 @@ def _joints(rows: Iterable[Iterable[Any] | None]) -> Joints:
     return cast(Joints, taken)
 
 
-def encode_frame(frame: Frame | Picture, float16: bool = False) -> bytes:
+def encode_frame(frame: Frame | Picture, float16: bool = False, seq: int | None = None) -> bytes:
     """A frame as a binary message, which others may follow in the same message, but not after a picture.
 
-    Raises BadFrame for a value that float16 (or float32) cannot hold.
+    seq: instead of the frame's own. Raises BadFrame for a value that float16 (or float32) cannot hold.
     """
+    seq = frame.seq if seq is None else seq
     if isinstance(frame, Picture):
-        return HEADER.pack(frame.seq, PICTURE, 0, frame.at_s) + frame.data
-    return b"".join(_encode_body(frame, body, float16) for body in frame.bodies)
+        return HEADER.pack(seq, PICTURE, 0, frame.at_s) + frame.data
+    return b"".join(_encode_body(seq, frame.at_s, body, float16) for body in frame.bodies)
 
 
-def _encode_body(frame: Frame, body: Body, float16: bool) -> bytes:
+def _encode_body(seq: int, at_s: float, body: Body | Frame, float16: bool) -> bytes:
     flags, values = FLOAT16 if float16 else 0, []
     if body.joints is not None:
         flags |= JOINTS
@@ -173,15 +174,18 @@ def _encode_body(frame: Frame, body: Body, float16: bool) -> bytes:
         payload = struct.pack(f"<{len(values)}{'e' if float16 else 'f'}", *values)
     except OverflowError as error:
         raise BadFrame(f"a landmark is too large for {'float16' if float16 else 'float32'}: {error}") from error
-    return HEADER.pack(frame.seq, flags, 0, frame.at_s) + payload
+    return HEADER.pack(seq, flags, 0, at_s) + payload
 
 
 _UNSEEN = (math.nan,) * 3
 
 
-def frame_text(frame: Frame) -> str:
-    """A frame as a JSON message. Raises BadFrame for several people of another layout than MediaPipe's."""
-    told: dict[str, Any] = {"type": "frame", "seq": frame.seq, "at_s": frame.at_s}
+def frame_text(frame: Frame, seq: int | None = None) -> str:
+    """A frame as a JSON message. Raises BadFrame for several people of another layout than MediaPipe's.
+
+    seq: instead of the frame's own.
+    """
+    told: dict[str, Any] = {"type": "frame", "seq": frame.seq if seq is None else seq, "at_s": frame.at_s}
     if frame.people:
         if any(body.joints is not None for body in frame.people):
             raise BadFrame("JSON has no way to say several people's joints; send them as float32 or float16")

@@ -112,7 +112,7 @@ class StreamProtocol:
             if frame.at_s <= last_s:
                 raise BadFrame(f"at_s must grow from frame to frame: {frame.at_s} came after {last_s}")
             last_s = frame.at_s
-            told.append(_Sent(self._encoded(replace(frame, seq=seq)), seq))
+            told.append(_Sent(self._encoded(frame, seq), seq))
         if any(isinstance(frame, Picture) for frame in frames[:-1]):
             raise BadFrame("a picture is the last frame of its message; send the next ones by themselves")
         for sent in told:
@@ -293,11 +293,11 @@ class StreamProtocol:
         while self._held and (self._held[0].done or self._held[0].seq <= self._acknowledged):
             self._held_bytes -= len(self._held.popleft().data)
 
-    def _encoded(self, frame: Frame | Picture) -> str | bytes:
+    def _encoded(self, frame: Frame | Picture, seq: int) -> str | bytes:
         encoding, layout = self._options.get("encoding", "any"), self._options.get("layout", HOLISTIC)
         if isinstance(frame, Frame):
             if layout != HOLISTIC and any(body.joints is None for body in frame.bodies):
                 raise BadFrame(f"frames of the layout {layout} have joints: where nobody is seen, None for each")
             if encoding == "json":
-                return frame_text(frame)
-        return encode_frame(frame, encoding == "float16")
+                return frame_text(frame, seq)
+        return encode_frame(frame, encoding == "float16", seq)
