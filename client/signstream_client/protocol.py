@@ -192,8 +192,7 @@ class StreamProtocol:
             return None
         self._leaving = False
         close_code = close_code or 1006
-        resumable = self.ready is not None and self.ready.resume is not None
-        if not (self._forgotten or (resumable and close_code in _COME_BACK)):
+        if not (self._forgotten or (self._resumable and close_code in _COME_BACK)):
             raise StreamClosed(close_code, reason) from self._cause
         self._lost = Interrupted(close_code, reason)
         self._tries.lost(self._retry_after_s)
@@ -210,8 +209,11 @@ class StreamProtocol:
     @property
     def _goes_on(self) -> bool:
         """Whether there is more than the service came to: the last frames and `stop` may have been too late."""
-        resumable = self.ready is not None and self.ready.resume is not None
-        return not self._stopped or (resumable and self._acknowledged < self._next_seq - 1)
+        return not self._stopped or (self._resumable and self._acknowledged < self._next_seq - 1)
+
+    @property
+    def _resumable(self) -> bool:
+        return self.ready is not None and self.ready.resume is not None
 
     def _begin(self, ready: Ready) -> None:
         """A session, be it a new one in place of one that is kept no longer."""
@@ -280,7 +282,7 @@ class StreamProtocol:
 
     def _hold(self, sent: _Sent) -> None:
         """Keep what may have to be sent again, as long as it may."""
-        if self.ready is None or self.ready.resume is None:
+        if not self._resumable:
             return
         self._let_go()
         self._held.append(sent)
