@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import socket
@@ -67,6 +68,9 @@ def main(arguments: list[str] | None = None) -> int:
 
     def warmed(failure: BaseException | None) -> None:
         if failure is None:
+            # What is there now stays to the end: looking it over again and again would hold up every stream.
+            gc.collect()
+            gc.freeze()
             print(f"signstream is ready: http://{shown}:{port}", flush=True)
         else:
             failed.append(failure)

@@ -43,7 +43,9 @@ class Batcher:
     in one run.
 
     max_batch: most rows in a run. wait_s: longest that a row waits for others. spot_s: longest that the event loop may
-    be kept, 0 leaves all to the thread; nobody is kept where rows wait for others. clock: seconds, of any beginning.
+    be kept, 0 leaves all to the thread; nobody is kept where rows wait for others. gather_s: least time from run to run
+    there, of a model whose rows cost less together: a row that comes alone is run at once, and of many that come in a
+    row each waits for a few others. clock: seconds, of any beginning.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Batcher:
         wait_s: float = 0.0,
         deadline_s: float = math.inf,
         spot_s: float = 0.0,
+        gather_s: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.engine = engine
@@ -67,6 +70,8 @@ class Batcher:
         self._running = False  # in the thread or on the event loop: never both, for a stream's states are in one run
         self._called = False
         self._most_on_spot = 0.0
+        self._gather_s = gather_s if engine.together else 0.0
+        self._ran_s = -math.inf
         self._spot_s = 0.0 if wait_s else spot_s
         self._thread: threading.Thread | None = None
 
@@ -115,24 +120,27 @@ class Batcher:
                 self._changed.notify()
         if here and not self._called:
             self._called = True
-            self._loop.call_soon(self._run_on_spot)
+            early_s = self._ran_s + self._gather_s - now
+            if early_s > 0:
+                self._loop.call_later(early_s, self._run_on_spot)
+            else:
+                self._loop.call_soon(self._run_on_spot)
         return answer
 
     def _run_on_spot(self) -> None:
         """What is queued, unless the thread is at it or it has become too much: then the thread."""
-        self._called = False
-        with self._changed:
-            if self._running or len(self._queue) > self._most_on_spot:
-                self._changed.notify()
+        self._called, self._ran_s = False, self._clock()
+        while True:
+            with self._changed:
+                if self._running or len(self._queue) > self._most_on_spot:
+                    self._changed.notify()
+                    return
+                batch = self._pick()
+                self._running = bool(batch)
+            if not batch:
                 return
-            batch = self._pick()
-            self._running = bool(batch)
-        if batch:
             self._judge(batch)()
-        with self._changed:
             self._running = False
-            if self._queue:  # steps that had to wait for those before them
-                self._changed.notify()
 
     def _work(self, warm: asyncio.Future[None]) -> None:
         """The thread: warms, then runs batch after batch until it is told to stop."""
@@ -210,8 +218,9 @@ class Batcher:
             steps = whose[:size]  # a run steps each stream once, so that none ever has more rows than there are places
             self.engine.predict(np.full((len(steps) or size, *shape), np.nan, np.float32), steps)
         if self._spot_s:
-            one, step = np.full((1, *shape), np.nan, np.float32), whose[:1]
-            self._most_on_spot = self._spot_s / min(self._seconds(one, step) for _ in range(5))
+            rows = len(whose) or self._max_batch
+            inputs = np.full((rows, *shape), np.nan, np.float32)
+            self._most_on_spot = self._spot_s * rows / min(self._seconds(inputs, whose) for _ in range(3))
 
     def _seconds(self, inputs: NDArray[np.float32], steps: Sequence[Step]) -> float:
         """That a run takes; never 0."""

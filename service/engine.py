@@ -57,6 +57,11 @@ class Engine(Protocol):
         """Where its streams' states may lie; None for a model of windows."""
         ...
 
+    @property
+    def together(self) -> bool:
+        """Whether rows of one run cost less than each alone."""
+        ...
+
     def read(self, place: Place) -> list[NDArray[np.generic]]:
         """A stream's states (1, ...), between its steps."""
         ...
@@ -153,8 +158,9 @@ class OnnxEngine:
         if self.provider == CPU:
             kinds = [KINDS[node.type][0] for node in self._session.get_inputs()[1:]]
             self._states, self._resident = HostStates(self.manifest.states, kinds, places), None
-            self._together = places > 0 and not fixed and self._agrees(runtime.batch)
+            self.together = places > 0 and not fixed and self._agrees(runtime.batch)
         else:
+            self.together = fixed != [1]
             sizes = fixed or batch_sizes(runtime.batch)
             graphs = runtime.cuda_graphs and runtime.device == "cuda"
             # What moves the states is bound to other buffers from run to run, which a CUDA graph cannot be.
@@ -192,7 +198,7 @@ class OnnxEngine:
         if self._resident is not None:
             rows = [(BEGINNING if step.fresh else step.place.row, step.place.row) for step in steps]
             return self._resident.run(inputs, rows)
-        if steps and self._together:
+        if steps and self.together:
             return self._step(inputs, steps)
         alone = [slice(i, i + 1) for i in range(len(inputs))]
         if steps:
@@ -214,7 +220,7 @@ class OnnxEngine:
         """Streams' next frames (B, V, 3) in one run; who is alone there has itself for company."""
         before = [BEGINNING if step.fresh else step.place.row for step in steps]
         count = len(before)
-        if count == 1 and self._together:
+        if count == 1 and self.together:
             frames, before = frames.repeat(2, axis=0), before * 2
         said, *after = self._run(frames, *self._states.read(before))
         self._states.write([step.place.row for step in steps], [state[:count] for state in after])

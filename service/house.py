@@ -89,6 +89,7 @@ class House:
                 limits.batch_wait_s,
                 limits.deadline_s,
                 limits.spot_s,
+                limits.gather_s,
             )
             self._batchers[engine.manifest.name] = batcher  # at once, so that it is stopped whatever comes next
             await batcher.start()

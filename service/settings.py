@@ -70,6 +70,9 @@ class Settings(BaseSettings):
     spot_s: float = Field(default=0.005, ge=0, le=0.1)
     """What is sure to be run within this is run at once where it was heard, as a thread of its own would cost more; 0
     leaves everything to threads."""
+    gather_s: float = Field(default=0.004, ge=0, le=0.1)
+    """Least time from run to run of a model whose rows cost less together, where many streams come at once; 0 runs
+    each as it comes."""
     deadline_s: float = Field(default=1.0, gt=0)
     """A window or a step that has waited longer is dropped, counted, and its stream told so."""
     max_pending_windows: int = Field(default=1024, ge=1)

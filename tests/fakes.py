@@ -46,6 +46,7 @@ class ScriptedEngine:
 
     provider = wanted = "Script"
     places = None
+    together = False
 
     def __init__(self, script: Sequence[Sequence[float]], of: Manifest) -> None:
         self.manifest = of
@@ -68,6 +69,7 @@ class RuleEngine:
 
     provider = wanted = "Rule"
     places = None
+    together = False
 
     def __init__(self, of: Manifest, rule: Callable[[NDArray[np.float32]], float]) -> None:
         self.manifest = of

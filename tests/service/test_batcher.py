@@ -23,6 +23,7 @@ class Adder:
 
     provider = wanted = "Adder"
     places = None
+    together = False
 
     def __init__(self):
         self.manifest = manifest(frames=1)
@@ -197,6 +198,7 @@ class Diary:
     def __init__(self):
         self.manifest = leaky_manifest(manifest())
         self.places = Places(8)
+        self.together = True
         self.runs = []
         self.free = threading.Event()
         self.free.set()
