@@ -24,14 +24,19 @@ def same(one: str, other: str) -> bool:
 
 def check_key(connection: HTTPConnection) -> None:
     """Of a request or a socket. Raises Unauthorised."""
+    if not has_key(connection):
+        raise Unauthorised("send one of the service's keys as `Authorization: Bearer KEY` or as `X-API-Key: KEY`")
+
+
+def has_key(connection: HTTPConnection) -> bool:
+    """Whether it shows one of the service's, or the service has none."""
     keys: list[str] = connection.app.state.house.settings.keys
     if not keys:
-        return
+        return True
     scheme, _, bearer = connection.headers.get("authorization", "").partition(" ")
     shown = [connection.headers.get("x-api-key", ""), bearer.strip() if scheme.lower() == "bearer" else ""]
     fits = [same(key, one) for key in keys for one in shown]  # all of them, so that how long it takes tells nothing
-    if True not in fits:
-        raise Unauthorised("send one of the service's keys as `Authorization: Bearer KEY` or as `X-API-Key: KEY`")
+    return True in fits
 
 
 KEYED = [Depends(check_key), *SCHEMES]

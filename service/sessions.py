@@ -43,7 +43,7 @@ class Sessions:
         self._live: dict[str, LiveSession] = {}
         self._ended: dict[str, tuple[LiveSession, float]] = {}
         self._tickets: dict[str, Ticket] = {}
-        self._arriving = 0
+        self._arriving = [0, 0]  # without a key, with one
         self.draining = False
 
     def __len__(self) -> int:
@@ -139,16 +139,17 @@ class Sessions:
         await live.ended()
 
     @contextmanager
-    def arriving(self) -> Iterator[None]:
-        """While a socket has not said what it wants. Raises NotReady, Draining; Busy where very many are so."""
+    def arriving(self, keyed: bool) -> Iterator[None]:
+        """While a socket has not said what it wants. Raises NotReady, Draining; Busy where very many are so, of those
+        with a key and those without."""
         self._check_open()
-        if self._arriving >= self._house.settings.max_streams:
-            raise Busy(f"{self._arriving} sockets have not said yet what they want; try again later")
-        self._arriving += 1
+        if self._arriving[keyed] >= self._house.settings.max_streams:
+            raise Busy(f"{self._arriving[keyed]} sockets have not said yet what they want; try again later")
+        self._arriving[keyed] += 1
         try:
             yield
         finally:
-            self._arriving -= 1
+            self._arriving[keyed] -= 1
 
     def _check_open(self) -> None:
         self._house.batchers()

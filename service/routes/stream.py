@@ -9,12 +9,15 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from service import answers
 from service.errors import Busy, Draining, InvalidMessage, NotReady, problem_of
 from service.house import House
-from service.keys import check_key
+from service.keys import check_key, has_key
 from service.line import Line
 from service.live import LiveSession
 from service.messages import Resume, Start, read_control
 
 router = APIRouter()
+
+_KEYLESS_S = 5.0
+"""How long a socket without a key has to say which session it resumes."""
 
 
 @router.websocket("/v1/stream")
@@ -52,15 +55,16 @@ async def _session(socket: WebSocket, house: House) -> tuple[LiveSession, int | 
     if token is not None:
         ticket = house.sessions.redeem(token)
         return house.sessions.open(ticket.configuration, ticket.identity), None
-    check_key(socket)
-    with house.sessions.arriving():
-        async with asyncio.timeout(house.settings.token_s):
+    keyed = has_key(socket)
+    with house.sessions.arriving(keyed):
+        async with asyncio.timeout(house.settings.token_s if keyed else _KEYLESS_S):
             first = await _receive(socket)
     message = read_control(first) if isinstance(first, str) else None
+    if isinstance(message, Resume):  # its token is key enough
+        return await house.sessions.resume(message.session, message.token), message.last_number
+    check_key(socket)
     if isinstance(message, Start):
         return house.sessions.open(message), None
-    if isinstance(message, Resume):
-        return await house.sessions.resume(message.session, message.token), message.last_number
     raise InvalidMessage('the first message must be {"type": "start", ...} or {"type": "resume", ...}')
 
 

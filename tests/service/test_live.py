@@ -168,17 +168,22 @@ def test_without_a_key_nothing_is_answered_but_health_and_page(headers):
             answer = client.request(method, path, headers=headers, json={})
             assert (answer.status_code, answer.json()["code"]) == (401, "unauthorised"), path
         with connected(client, **headers) as stream:
+            stream.say(start())
             assert stream.until("problem")[-1]["problem"]["code"] == "unauthorised"
             assert stream.closed()[0] == 1008
         for path in ("/livez", "/readyz", "/metrics", "/"):
             assert client.get(path).status_code == 200
 
 
-def test_a_token_needs_no_key():
+def test_a_token_needs_no_key_and_who_resumes_shows_the_sessions_own():
     with serving(engine(), api_keys="one") as client:
-        opened = client.post("/v1/sessions", json={}, headers={"X-API-Key": "one"}).json()
+        opened = client.post("/v1/sessions", json={"resumable": True}, headers={"X-API-Key": "one"}).json()
         with connected(client, address=opened["socket"].removeprefix("ws://testserver")) as stream:
-            assert stream.until("ready")
+            (ready,) = stream.until("ready")
+            stream.socket.close(1001)
+        with connected(client, resume(ready)) as again:
+            again.say(STOP)
+            assert again.closed()[0] == 1000
 
 
 # --- what frames are
