@@ -45,12 +45,17 @@ class Inbox:
                 await self._room()
             self._count[kind] += 1
         else:
-            while len(self._waiting) - sum(self._count.values()) >= _STEERING:
+            while self._steering_full:
                 await self._room()
-        self._waiting.append((time.perf_counter(), heard))
-        if self._looking is not None and not self._looking.done():
-            self._looking.set_result(None)
+        self._append(heard)
         return gone
+
+    def offer(self, heard: object) -> bool:
+        """Take what is no frame if there is room; never waits."""
+        if self._steering_full:
+            return False
+        self._append(heard)
+        return True
 
     async def get(self) -> tuple[float, object]:
         """The next one, with when it came (time.perf_counter), once there is one."""
@@ -64,6 +69,15 @@ class Inbox:
             if not (hearing := self._hearing.popleft()).done():
                 hearing.set_result(None)
         return arrived_s, heard
+
+    @property
+    def _steering_full(self) -> bool:
+        return len(self._waiting) - sum(self._count.values()) >= _STEERING
+
+    def _append(self, heard: object) -> None:
+        self._waiting.append((time.perf_counter(), heard))
+        if self._looking is not None and not self._looking.done():
+            self._looking.set_result(None)
 
     async def _room(self) -> None:
         hearing = asyncio.get_running_loop().create_future()

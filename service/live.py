@@ -191,6 +191,8 @@ class LiveSession:
 
     async def hear(self, raw: bytes | str) -> None:
         """One message; waits for room. What is not understood is answered in its turn."""
+        if self.over.done():
+            return
         self.heard_s = time.monotonic()
         try:
             heard = self._reader.read(raw)
@@ -272,9 +274,9 @@ class LiveSession:
             await self.lost(line, 1013)
         since_s, most_s = (self.parked_s, limits.resume_s) if self.parked else (self.heard_s, limits.idle_s)
         if 0 < most_s < now_s - since_s:
-            await self._inbox.put(_Finish(Close(1000, "idle")))
+            self._inbox.offer(_Finish(Close(1000, "idle")))
         elif self._kept and now_s - self._saved_s > limits.resume_s / 2:
-            await self._inbox.put(_Save(asyncio.get_running_loop().create_future()))
+            self._inbox.offer(_Save(asyncio.get_running_loop().create_future()))
 
     # --- its own task
 
