@@ -594,3 +594,39 @@ def test_who_reads_slowly_is_warned():
         slow = client.portal.call(scenario, client.app.state.house)
     assert {warning["code"] for warning in of("warning", slow.heard)} == {"slow_consumer"}
     assert slow.code == 1000
+
+
+# --- other ways out
+
+
+class Listener:
+    """An outlet that notes what it is told."""
+
+    def __init__(self):
+        self.told = []
+
+    def tell(self, session, message):
+        self.told.append((session, message))
+
+    async def start(self):
+        pass
+
+    async def stop(self, limit_s):
+        pass
+
+
+def test_an_outlet_is_told_every_event_once_whoever_listens_on_the_socket():
+    with serving(engine()) as client:
+        listener = Listener()
+        client.app.state.house.outlets.append(listener)
+        with connected(client, start(resumable=True)) as stream:
+            ready = stream.ready
+            stream.say(*FRAMES[:9], {"type": "keepalive"})
+            stream.until("done")
+            stream.socket.close(1001)
+        with connected(client, resume(ready, 2)) as again:
+            again.say(*FRAMES[9:], STOP)
+            again.rest()
+        unbroken, _ = talk(client, [*FRAMES, STOP], models=["signing"])
+        told = [message for session, message in listener.told if session == ready["session"]]
+    assert told == of("event", unbroken)
