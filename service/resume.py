@@ -152,6 +152,11 @@ class Store(Protocol):
         snapshot was to be kept."""
         ...
 
+    async def pop(self, session: str) -> bytes | None:
+        """The newest snapshot, whoever owns it, and keep it no more; None where there is none. One step: of several who
+        ask, one gets it."""
+        ...
+
     async def close(self) -> None:
         """Let go of connections."""
         ...
@@ -170,6 +175,11 @@ local snapshot = redis.call('HGET', KEYS[1], 'snapshot')
 if snapshot then redis.call('HSET', KEYS[1], 'owner', ARGV[1]) end
 return snapshot
 """
+_POP = """
+local snapshot = redis.call('HGET', KEYS[1], 'snapshot')
+redis.call('DEL', KEYS[1])
+return snapshot
+"""
 _FORGET = """
 if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 0 end
 redis.call('HDEL', KEYS[1], 'snapshot')
@@ -183,7 +193,8 @@ class RedisStore:
 
     def __init__(self, redis: Redis, owner: str, timeout_s: float, metrics: Metrics) -> None:
         self._redis, self._owner, self._timeout_s, self._metrics = redis, owner, timeout_s, metrics
-        self._save, self._take, self._forget = (redis.register_script(script) for script in (_SAVE, _TAKE, _FORGET))
+        scripts = (redis.register_script(script) for script in (_SAVE, _TAKE, _POP, _FORGET))
+        self._save, self._take, self._pop, self._forget = scripts
         self._answers = True
 
     async def save(self, session: str, snapshot: bytes, ttl_s: float) -> None:
@@ -203,6 +214,10 @@ class RedisStore:
     async def forget(self, session: str) -> None:
         """See `Store`."""
         await self._ask("forget", self._forget(keys=[_key(session)], args=[self._owner]))
+
+    async def pop(self, session: str) -> bytes | None:
+        """See `Store`."""
+        return await self._ask("pop", self._pop(keys=[_key(session)]))
 
     async def close(self) -> None:
         """See `Store`."""

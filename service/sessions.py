@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from landmarks.cutter import cutters
@@ -16,7 +16,7 @@ from service.configuration import Configuration
 from service.errors import Busy, Draining, UnknownSession, UnknownToken
 from service.keys import same
 from service.live import Identity, LiveSession
-from service.resume import unpack
+from service.resume import pack, unpack
 
 if TYPE_CHECKING:
     from service.house import House
@@ -63,24 +63,35 @@ class Sessions:
                 session.end(1012, "the service stops")
             await asyncio.gather(*(session.ended() for session in list(self._live.values())))
 
-    def reserve(self, configuration: Configuration) -> Ticket:
-        """A ticket for a session that a socket will open. Raises as `open`."""
+    async def reserve(self, configuration: Configuration) -> Ticket:
+        """A ticket for a session that a socket will open: here or, where there is a store, at any instance.
+
+        Raises as `open`, and StoreUnavailable.
+        """
         self._check_open()
         self._check(configuration)
-        limits = self._house.settings
+        limits, store = self._house.settings, self._house.store
+        ticket = Ticket(secrets.token_urlsafe(24), Identity.new(), configuration, self._clock() + limits.token_s)
+        if store is not None:
+            kept = {"identity": asdict(ticket.identity), "configuration": configuration.plain()}
+            await store.save(_stored(ticket.token), pack(kept), limits.token_s)
+            return ticket
         if len(self._tickets) >= limits.max_streams:
             raise Busy(f"{len(self._tickets)} sessions wait for their sockets; try again later")
-        token = secrets.token_urlsafe(24)
-        ticket = Ticket(token, Identity.new(), configuration, self._clock() + limits.token_s)
-        self._tickets[token] = ticket
+        self._tickets[ticket.token] = ticket
         return ticket
 
-    def redeem(self, token: str) -> Ticket:
-        """The ticket of a token, which is good no more. Raises UnknownToken."""
-        ticket = self._tickets.pop(token, None)
-        if ticket is None or self._clock() > ticket.until_s:
-            raise UnknownToken("the token was used, is too old, or never was; ask POST /v1/sessions for another")
-        return ticket
+    async def redeem(self, token: str) -> LiveSession:
+        """The session of a ticket, whose token is good no more. Raises as `open`, UnknownToken, StoreUnavailable."""
+        self._check_open()
+        ticket, store = self._tickets.pop(token, None), self._house.store
+        if ticket is not None and self._clock() <= ticket.until_s:
+            return self.open(ticket.configuration, ticket.identity)
+        if ticket is None and store is not None and (packed := await store.pop(_stored(token))) is not None:
+            kept = unpack(packed)
+            configuration = Configuration.model_validate(kept["configuration"])
+            return self.open(configuration, Identity(**kept["identity"]))
+        raise UnknownToken("the token was used, is too old, or never was; ask POST /v1/sessions for another")
 
     def open(self, configuration: Configuration, identity: Identity | None = None) -> LiveSession:
         """A session that lives. Raises NotReady, Draining, Busy, UnknownModel, InvalidMessage, LandmarkError."""
@@ -194,3 +205,8 @@ class Sessions:
 def _check(resumable: bool, secret: str, token: str) -> None:
     if not (resumable and same(token, secret)):
         raise UnknownSession("the session cannot be resumed with this token")
+
+
+def _stored(token: str) -> str:
+    """What a ticket is kept as, among the sessions."""
+    return f"ticket-{token}"

@@ -10,7 +10,16 @@ from fastapi.responses import StreamingResponse
 
 from service.answers import Opened, Status, write
 from service.configuration import Configuration
-from service.errors import Busy, Draining, InvalidRequest, NotReady, Unauthorised, UnknownModel, UnknownSession
+from service.errors import (
+    Busy,
+    Draining,
+    InvalidRequest,
+    NotReady,
+    StoreUnavailable,
+    Unauthorised,
+    UnknownModel,
+    UnknownSession,
+)
 from service.keys import KEYED, SCHEMES, check_key, same
 from service.live import LiveSession
 from service.openapi import problems
@@ -35,13 +44,14 @@ _GONE = problems(UnknownSession("there is no such session here: it has ended, or
             NotReady("try again in a moment"),
             Draining("the service is about to stop; try again in a moment"),
             Busy("all 256 streams are taken; try again later"),
+            StoreUnavailable("save: ConnectionError Connection refused"),
         ),
     },
 )
 async def open_session(request: Request, configuration: Configuration) -> dict[str, Any]:
     """A session, and the token with which a socket opens it: once, and soon."""
     house = house_of(request)
-    ticket = house.sessions.reserve(configuration)
+    ticket = await house.sessions.reserve(configuration)
     socket = request.url_for("stream").include_query_params(token=ticket.token)
     watch = request.url_for("watch_session", session=ticket.identity.session)
     return {

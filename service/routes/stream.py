@@ -53,8 +53,7 @@ async def _session(socket: WebSocket, house: House) -> tuple[LiveSession, int | 
     """The session, and of one that is resumed the last event that its caller has."""
     token = socket.query_params.get("token")
     if token is not None:
-        ticket = house.sessions.redeem(token)
-        return house.sessions.open(ticket.configuration, ticket.identity), None
+        return await house.sessions.redeem(token), None
     keyed = has_key(socket)
     with house.sessions.arriving(keyed):
         async with asyncio.timeout(house.settings.token_s if keyed else _KEYLESS_S):

@@ -150,6 +150,20 @@ def test_a_service_that_stops_hands_its_sessions_over(path):
         assert told + of("event", said) + of("event", rest) == of("event", unbroken)
 
 
+def test_a_token_opens_a_socket_at_any_instance_once(pair):
+    one, two = pair
+    opened = one.post("/v1/sessions", json={"models": ["slow"], "scores": True}).json()
+    address = opened["socket"].removeprefix("ws://testserver")
+    with connected(two, address=address) as stream:
+        (ready,) = stream.until("ready")
+        assert (ready["session"], ready["configuration"]["models"]) == (opened["session"], ["slow"])
+        stream.say(*FRAMES, STOP)
+        assert stream.rest()[1] == 1000
+    for client in pair:
+        with connected(client, address=address) as stream:
+            assert stream.until("problem")[-1]["problem"]["code"] == "unknown-token"
+
+
 @pytest.mark.parametrize("wrong", ["session", "token"])
 def test_nobody_takes_a_session_by_guessing(pair, wrong):
     one, two = pair
