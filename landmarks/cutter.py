@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +17,7 @@ from landmarks.sequence import LandmarkSequence, square
 from landmarks.window import Window, frames_behind
 
 
-@dataclass(frozen=True, eq=False)
-class Cut:
+class Cut(NamedTuple):
     """A window of a stream, or what is new in it to a model that carries a state from frame to frame.
 
     model: who shall judge it. person: whose joints these are, of the stream's people. hand: which of their hands'; None

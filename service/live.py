@@ -306,8 +306,8 @@ class LiveSession:
                 if isinstance(heard, LandmarkFrame | PictureFrame):
                     if time.perf_counter() - arrived_s > self._house.settings.lag_s:
                         await self._tell_lag(arrived_s)
-                    await self._answer(heard)
-                    self._reply_s(time.perf_counter() - arrived_s)
+                    if await self._answer(heard):
+                        self._reply_s(time.perf_counter() - arrived_s)
                 elif isinstance(heard, Exception):
                     raise heard
                 elif isinstance(heard, _Greet):
@@ -327,19 +327,22 @@ class LiveSession:
                 if isinstance(error, Busy):
                     await self._finish(Close(1013, error.title))
 
-    async def _answer(self, message: LandmarkFrame | PictureFrame) -> None:
+    async def _answer(self, message: LandmarkFrame | PictureFrame) -> bool:
+        """Whether a prediction was due."""
+        due = False
         if self.configuration.resumable and message.seq <= self._seq:
-            return  # sent again, though it had been taken
+            return due  # sent again, though it had been taken
         self._since_ack += 1
         if 0 < message.at_s - self._last_s < (1 - 1e-6) / self._house.settings.max_fps:
             self._lost.append(("rate", None, message.seq))
             self._seq = message.seq
         else:
-            await self._take(message)
+            due = await self._take(message)
         if 0 < (self.configuration.ack_every or 0) <= self._since_ack:
             await self._acknowledge()
+        return due
 
-    async def _take(self, message: LandmarkFrame | PictureFrame) -> None:
+    async def _take(self, message: LandmarkFrame | PictureFrame) -> bool:
         is_picture = isinstance(message, PictureFrame)
         frame = await self._look(message) if is_picture else message
         windows = self._session.take(Frame(frame.at_s, frame.bodies, frame.hands))
@@ -352,6 +355,7 @@ class LiveSession:
             await self._judge(windows)
         if self._session.parting:
             await self._tell(self._session.part())
+        return bool(windows)
 
     async def _park(self) -> None:
         """Extractors are few: another session looks at pictures with this one, until this session has a line again."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,7 @@ from service.gate import Gate, Gatekeeper, in_order
 from service.states import Place
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(NamedTuple):
     """One frame of a stream.
 
     at_s: seconds on the stream's clock. xyz: (V, 3) of the session's layout, NaN where unseen; or (P, V, 3), of P
@@ -37,8 +36,7 @@ class Frame:
     hands: Sequence[NDArray[np.float32]] = ()
 
 
-@dataclass(frozen=True)
-class Scored:
+class Scored(NamedTuple):
     """A window with what a model said of it: probabilities (labels,), in the model's order."""
 
     window: Cut

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import IntFlag
 from functools import lru_cache
-from typing import Any, Literal, NotRequired
+from typing import Any, Literal, NamedTuple, NotRequired
 
 import numpy as np
 import orjson
@@ -48,8 +47,7 @@ _ALL = int(sum(Flags))
 _FLOAT16, _PICTURE, _JOINTS = int(Flags.FLOAT16), int(Flags.PICTURE), int(Flags.JOINTS)  # as numbers they take a tenth
 
 
-@dataclass(frozen=True)
-class LandmarkFrame:
+class LandmarkFrame(NamedTuple):
     """Landmarks of one moment: bodies (P, V, 3) of the session's layout, NaN where unseen.
 
     confidence: (V,) of a picture's one body; None where nobody asks for it. hands: others (21, 3), of which nobody
@@ -63,8 +61,7 @@ class LandmarkFrame:
     hands: Sequence[NDArray[np.float32]] = ()
 
 
-@dataclass(frozen=True)
-class PictureFrame:
+class PictureFrame(NamedTuple):
     """A picture that is still to be looked at: JPEG, PNG or WebP."""
 
     seq: int
