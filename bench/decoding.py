@@ -26,6 +26,7 @@ from training.online_metrics import Recording
 PLACE = "decoding"
 NAMES = ("signing-stream", "signs-stream")
 TRIED: Mapping[str, Sequence[float]] = {
+    "start_above": (0.5, 0.6, 0.7, 0.8, 0.9),
     "pad_s": (0.0, 0.1, 0.2),
     "min_gap_s": (0.1, 0.2, 0.5),
     "min_duration_s": (0.0, 0.1, 0.2, 0.4),
@@ -34,9 +35,10 @@ TRIED: Mapping[str, Sequence[float]] = {
 }
 COLUMNS = {head: name for head, name in EVENTS.items() if name not in ("delay_p90_s", "false_per_hour")}
 ABOUT = (
-    "One field of the model's decoding otherwise, all else as shipped. Events in streams of rest and signs by turns, "
-    "and false events an hour in streams of nothing to tell, made as for the [scorecard](scorecard.md). `change` is of "
-    "the event F1 against the decoding as shipped, on the same streams, with its 95% bootstrap interval over streams."
+    "One field of the model's decoding otherwise, all else as shipped (`stop_below` goes with `start_above`, in "
+    "proportion). Events in streams of rest and signs by turns, and false events an hour in streams of nothing to "
+    "tell, made as for the [scorecard](scorecard.md). `change` is of the event F1 against the decoding as shipped, on "
+    "the same streams, with its 95% bootstrap interval over streams."
 )
 
 
@@ -103,9 +105,16 @@ def _tried(shipped: Decoding) -> dict[str, Decoding]:
     for name, values in TRIED.items():
         others = [value for value in values if value != getattr(shipped, name)]
         found |= {
-            f"{name} {value:g}, not {getattr(shipped, name):g}": replace(shipped, **{name: value}) for value in others
+            f"{name} {value:g}, not {getattr(shipped, name):g}": _otherwise(shipped, name, value) for value in others
         }
     return found
+
+
+def _otherwise(shipped: Decoding, name: str, value: float) -> Decoding:
+    changes = {name: value}
+    if name == "start_above":
+        changes["stop_below"] = shipped.stop_below * value / shipped.start_above
+    return replace(shipped, **changes)
 
 
 def _change(before: Sequence[Recording], after: Sequence[Recording]) -> figures.Interval:
