@@ -16,6 +16,8 @@ from tests.service.conftest import serving
 from tests.service.test_live import FRAMES, connected, resume, sessions, start
 from tests.service.test_stream import STOP, of, talk
 
+pytestmark = pytest.mark.slow
+
 ALL = ["net", "signing", "slow"]
 
 

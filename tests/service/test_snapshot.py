@@ -15,6 +15,8 @@ from tests.fakes import RuleEngine, manifest, right_hand_seen, signer
 from tests.graphs import leaky_manifest, recurrent
 from tests.service.test_people import FAR, NEAR
 
+pytestmark = pytest.mark.slow
+
 MANNERS = [
     Manner(),
     Manner(steadying=Steadying(cutoff_hz=1.0, beta=0.5, hold_s=0.2)),
