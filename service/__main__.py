@@ -71,6 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
             # What is there now stays to the end: looking it over again and again would hold up every stream.
             gc.collect()
             gc.freeze()
+            gc.set_threshold(20_000, 20, 100)
             print(f"signstream is ready: http://{shown}:{port}", flush=True)
         else:
             failed.append(failure)
