@@ -124,6 +124,7 @@ class _Silent:
     provider: str = "none"
     wanted: str = "none"
     places: None = None
+    together: bool = False
 
     def predict(self, inputs: NDArray[np.float32], steps: Sequence[Step] = ()) -> NDArray[np.float32]:
         """Not again."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from landmarks import Decoding
 from training.online_metrics import Recordings, shrec21
@@ -56,6 +57,6 @@ def choose(
 
 
 def _decoding(point: Mapping[str, float]) -> Decoding:
-    given = dict(point)
+    given: dict[str, Any] = dict(point)
     given["stop_below"] = round(given["start_above"] * given.pop("stop_share"), 3)
     return Decoding(**given)
