@@ -6,19 +6,16 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import figures, material, scorecard
+from bench import figures, material, subjects
 from bench.replay import as_stream, judge, settle
 from bench.sections import EVENTS, Subject, told
-from bench.studies import CONFIGS
-from bench.table import check_place, markdown, write
+from bench.table import markdown
 from landmarks import Decoding
 from service.engine import OnnxEngine, Runtime
-from service.settings import Settings
 from training import online_metrics
 from training.clip import Clip
 from training.online_metrics import Recording
@@ -44,29 +41,12 @@ ABOUT = (
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Which models, on how much."""
-    parser.add_argument("--models", type=Path, default=Settings().models_dir, help="folder; default: the shipped ones")
-    parser.add_argument("--only", nargs="+", default=list(NAMES), metavar="NAME", help="default: %(default)s")
-    parser.add_argument("--recipes", type=Path, default=CONFIGS, help="NAME.toml of each; default: training/configs")
-    parser.add_argument("--folder", default="../shared/data", help="of the data; default: %(default)s")
-    parser.add_argument("--seconds", type=float, default=600, help="of streams of each kind; default: %(default)s")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="put the tables into their marked place in a file")
-    parser.set_defaults(beside=[], quick=True)  # of the scorecard: its streams are not asked for
+    subjects.arguments(parser, NAMES, seconds=600, quick=True)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the tables; 2 for what cannot be asked."""
-    try:
-        if options.write:
-            check_place(options.write, PLACE)
-        subjects = scorecard.find_subjects(options)
-    except (ValueError, FileNotFoundError) as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 2
-    text = "\n\n".join([ABOUT, *(_section(one, options.seconds) for one in subjects)])
-    print(text)
-    if options.write:
-        write(options.write, PLACE, "python -m bench decoding", text)
-    return 0
+    return subjects.run(options, PLACE, lambda found: [ABOUT, *(_section(one, options.seconds) for one in found)])
 
 
 def _section(subject: Subject, seconds: float) -> str:

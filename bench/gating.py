@@ -7,17 +7,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bench import figures, material, scorecard
+from bench import figures, material, subjects
 from bench.controls import BODIES
 from bench.material import Material, none_of, truth_of
 from bench.replay import Judged, as_stream, judge, settle
 from bench.sections import Subject, told
-from bench.studies import CONFIGS
-from bench.table import check_place, markdown, write
+from bench.table import markdown
 from landmarks import HAND_21
 from service.engine import OnnxEngine, Runtime
 from service.gate import Gate
-from service.settings import Settings
 from training import config, datasets, online_metrics
 from training.online_metrics import Recording
 
@@ -50,29 +48,14 @@ Along = Mapping[str, Judged]
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Which models, on how much."""
-    parser.add_argument("--models", type=Path, default=Settings().models_dir, help="folder; default: the shipped ones")
-    parser.add_argument("--only", nargs="+", default=list(GATES), metavar="NAME", help="default: %(default)s")
-    parser.add_argument("--recipes", type=Path, default=CONFIGS, help="NAME.toml of each; default: training/configs")
-    parser.add_argument("--folder", default="../shared/data", help="of the data; default: %(default)s")
-    parser.add_argument("--seconds", type=float, default=400, help="of streams of each kind; default: %(default)s")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="put the tables into their marked place in a file")
-    parser.set_defaults(beside=[], quick=True)  # of the scorecard: its streams are not asked for
+    subjects.arguments(parser, GATES, seconds=400, quick=True)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the tables; 2 for what cannot be asked."""
-    try:
-        if options.write:
-            check_place(options.write, PLACE)
-        subjects = [one for one in scorecard.find_subjects(options) if one.name in GATES]
-    except (ValueError, FileNotFoundError) as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 2
-    text = "\n\n".join([ABOUT, *(_section(one, options) for one in subjects)])
-    print(text)
-    if options.write:
-        write(options.write, PLACE, "python -m bench gating", text)
-    return 0
+    return subjects.run(
+        options, PLACE, lambda found: [ABOUT, *(_section(one, options) for one in found if one.name in GATES)]
+    )
 
 
 def _section(subject: Subject, options: argparse.Namespace) -> str:

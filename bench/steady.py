@@ -7,24 +7,21 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import figures, material, scorecard
+from bench import figures, material, subjects
 from bench.figures import Figures, Interval, Moments
 from bench.material import Material
 from bench.perturb import PERTURBATIONS
 from bench.replay import predicted
 from bench.sections import MAIN, QUALITY, Subject, replay_offline
-from bench.studies import CONFIGS
-from bench.table import check_place, markdown, write
+from bench.table import markdown
 from landmarks import LandmarkSequence
 from landmarks.steady import Steady, Steadying
 from service.engine import OnnxEngine, Runtime
 from service.session import Manner, Session, replay
-from service.settings import Settings
 from training import metrics
 from training.clip import Clip
 from training.online_metrics import Event, Recording
@@ -56,35 +53,19 @@ class Told:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Which models, on how much."""
-    parser.add_argument("--models", type=Path, default=Settings().models_dir, help="folder; default: the shipped ones")
-    parser.add_argument("--only", nargs="+", default=list(NAMES), metavar="NAME", help="default: %(default)s")
-    parser.add_argument("--recipes", type=Path, default=CONFIGS, help="NAME.toml of each; default: training/configs")
-    parser.add_argument("--folder", default="../shared/data", help="of the data; default: %(default)s")
-    parser.add_argument("--seconds", type=float, default=120, help="of streams of each kind; default: %(default)s")
+    subjects.arguments(parser, NAMES, seconds=120, quick=False)
     parser.add_argument("--draws", type=int, default=100, help="for intervals; default: %(default)s")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="put the tables into their marked place in a file")
-    parser.set_defaults(beside=[], quick=False)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the tables; 2 for what cannot be asked."""
-    try:
-        if options.write:
-            check_place(options.write, PLACE)
-        subjects = scorecard.find_subjects(options)
-    except (ValueError, FileNotFoundError) as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 2
-    test = {one.name: _measured(one, one.takes, options) for one in subjects}
-    validation = {
-        one.name: _measured(one, material.counted(one.split.validation, one.task), options) for one in subjects
-    }
-    sections = [_section(name, found) for name, found in test.items()]
-    text = "\n\n".join([_about(), _choices(test, validation), *sections])
-    print(text)
-    if options.write:
-        write(options.write, PLACE, "python -m bench steady", text)
-    return 0
+    return subjects.run(options, PLACE, lambda found: _tables(found, options))
+
+
+def _tables(found: list[Subject], options: argparse.Namespace) -> list[str]:
+    test = {one.name: _measured(one, one.takes, options) for one in found}
+    validation = {one.name: _measured(one, material.counted(one.split.validation, one.task), options) for one in found}
+    return [_about(), _choices(test, validation), *(_section(name, measured) for name, measured in test.items())]
 
 
 def steadied(sequence: LandmarkSequence, how: Steadying) -> LandmarkSequence:
