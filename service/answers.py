@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Literal, NotRequired, TypeVar
+from typing import Any, Literal, NotRequired
 
 import orjson
-from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
 from landmarks import holistic
@@ -16,18 +15,12 @@ from landmarks.manifest import Decoding, Manifest
 from service.configuration import Configuration
 from service.decoder import Event as Told
 from service.errors import Problem as Error
+from service.schemas import documented
 from service.session import Scored
 from service.wire import LandmarkFrame
 
-Kind = TypeVar("Kind")
 
-
-def _documented(kind: type[Kind]) -> type[Kind]:
-    """The schema quotes the strings under its fields."""
-    return with_config(ConfigDict(use_attribute_docstrings=True))(kind)
-
-
-@_documented
+@documented
 class Model(TypedDict):
     """What callers are told of a model."""
 
@@ -74,7 +67,7 @@ def model(manifest: Manifest, decoding: Decoding | None = None) -> Model:
     }
 
 
-@_documented
+@documented
 class Resumption(TypedDict):
     """How a session is resumed where the line is lost."""
 
@@ -83,7 +76,7 @@ class Resumption(TypedDict):
     """How long the session is kept."""
 
 
-@_documented
+@documented
 class Ready(TypedDict):
     """The session is open, and this is what is in force."""
 
@@ -109,7 +102,7 @@ def ready(
     }
 
 
-@_documented
+@documented
 class Resumed(TypedDict):
     """The session goes on. Event messages that the caller has not seen follow, then answers to what it sends."""
 
@@ -126,7 +119,7 @@ def resumed(session: str, next_seq: int, lost: int) -> Resumed:
     return {"type": "resumed", "session": session, "next_seq": next_seq, "lost": lost}
 
 
-@_documented
+@documented
 class Event(TypedDict):
     """Something begins, goes on or ends."""
 
@@ -172,7 +165,7 @@ def event(told: Told, number: int) -> Event:
     }
 
 
-@_documented
+@documented
 class Segment(TypedDict):
     """An event of a posted clip."""
 
@@ -198,7 +191,7 @@ def segment(told: Told) -> Segment:
     }
 
 
-@_documented
+@documented
 class Window(TypedDict):
     """What a model said of one window, or of one step."""
 
@@ -225,7 +218,7 @@ def window(scored: Scored) -> dict[str, Any]:
     }
 
 
-@_documented
+@documented
 class Scores(Window):
     """What a model said of one window, or of one step: if asked for."""
 
@@ -242,7 +235,7 @@ Points = list[list[float]]
 """[x, y, z] or [x, y, z, visibility] of each joint."""
 
 
-@_documented
+@documented
 class Landmarks(TypedDict):
     """What was found in a picture: if asked for. Lists as in a JSON frame, null where nothing was found."""
 
@@ -263,7 +256,7 @@ def landmarks(frame: LandmarkFrame, aspect: float) -> dict[str, Any]:
     return {"type": "landmarks", "seq": frame.seq, "at_s": frame.at_s, "aspect": aspect, **parts}
 
 
-@_documented
+@documented
 class Ack(TypedDict):
     """Frames up to this one need never be sent again."""
 
@@ -276,7 +269,7 @@ def ack(seq: int) -> Ack:
     return {"type": "ack", "seq": seq}
 
 
-@_documented
+@documented
 class Done(TypedDict):
     """A control was carried out, after all frames that came before it."""
 
@@ -294,7 +287,7 @@ def done(control: str, seq: int | None, configuration: Configuration | None = No
     return told if configuration is None else told | {"configuration": configuration.plain()}
 
 
-@_documented
+@documented
 class Lag(TypedDict):
     """The service falls behind; at most once a second."""
 
@@ -310,7 +303,7 @@ def lag(behind_s: float, waiting: int) -> Lag:
     return {"type": "lag", "behind_s": round(behind_s, 3), "waiting": waiting}
 
 
-@_documented
+@documented
 class Dropped(TypedDict):
     """Frames that were not looked at, or not by one model: never silently."""
 
@@ -330,7 +323,7 @@ def dropped(count: int, seqs: tuple[int, int], reason: str, model: str | None = 
     return told if model is None else told | {"model": model}
 
 
-@_documented
+@documented
 class Warned(TypedDict):
     """Something that the caller should mend."""
 
@@ -346,7 +339,7 @@ def slow_consumer(blocked_s: float) -> Warned:
     return {"type": "warning", "code": "slow_consumer", "detail": detail}
 
 
-@_documented
+@documented
 class Closing(TypedDict):
     """The service goes away: come back with a new socket. The close, with 1012, follows."""
 
@@ -362,7 +355,7 @@ def closing(retry_after_s: float, resumable: bool) -> Closing:
     return {"type": "closing", "retry_after_s": retry_after_s, "resumable": resumable}
 
 
-@_documented
+@documented
 class ProblemDetails(TypedDict):
     """An RFC 9457 problem, as REST answers it, too."""
 
@@ -374,7 +367,7 @@ class ProblemDetails(TypedDict):
     detail: str
 
 
-@_documented
+@documented
 class Problem(TypedDict):
     """A message was not understood; the stream goes on, unless it is closed next."""
 
@@ -387,7 +380,7 @@ def problem(what: Error) -> dict[str, Any]:
     return {"type": "problem", "problem": what.body()}
 
 
-@_documented
+@documented
 class Summary(TypedDict):
     """The last message of a session."""
 
@@ -411,7 +404,7 @@ def summary(frames: int, dropped_frames: int, problems: int, events: Mapping[str
     }
 
 
-@_documented
+@documented
 class Opened(TypedDict):
     """A session that a socket may open."""
 
@@ -429,7 +422,7 @@ class Opened(TypedDict):
     """Where others may look on, as Server-Sent Events, once it is open."""
 
 
-@_documented
+@documented
 class Status(TypedDict):
     """How a session is doing."""
 

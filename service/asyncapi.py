@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from landmarks.layout import HAND_21, POSE_33
 from service import examples
 from service.answers import Answer
-from service.live import CLOSE_CODES
+from service.line import CLOSE_CODES
 from service.messages import Control, Resume, Start
 from service.rest import SessionEvent
 from service.schemas import draft07, inherit_words, untitled

@@ -5,8 +5,29 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 
 from fastapi import WebSocket, WebSocketDisconnect
+
+
+@dataclass(frozen=True)
+class Close:
+    """Why a session is over: the socket's close code and reason, see CLOSE_CODES."""
+
+    code: int
+    reason: str = ""
+
+
+CLOSE_CODES = {
+    1000: "after `stop`, or after nothing was heard for very long (`idle`)",
+    1008: "the rules are broken: a bad first message, no key, too many problems, an unknown session, or the session is "
+    "resumed elsewhere",
+    1009: "a message is over the size limit",
+    1011: "the service failed, or its ping was not answered",
+    1012: "the service restarts: come back after `closing` said",
+    1013: "there is no room for one more session, or what is said is not read (`slow_consumer`)",
+}
+"""What the service closes sockets with."""
 
 _CLOSE_S = 10.0
 """How long it may take to say why a line is closed."""

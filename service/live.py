@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import secrets
 import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Mapping
@@ -22,8 +21,9 @@ from service.batcher import Answer, Batcher
 from service.configuration import Configuration
 from service.decoder import Event
 from service.errors import Busy, InvalidMessage, Late, SessionMoved, SignstreamError, StoreUnavailable, problem_of
+from service.identity import Identity
 from service.inbox import Inbox
-from service.line import Line, LineLost
+from service.line import Close, Line, LineLost
 from service.messages import Configure, Control, Flush, Keepalive, Reset, Resume, Start, Stop
 from service.resume import pack
 from service.session import Frame, Scored, Session
@@ -35,25 +35,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("signstream")
 
-
-@dataclass(frozen=True)
-class Close:
-    """Why a session is over: the socket's close code and reason, see CLOSE_CODES."""
-
-    code: int
-    reason: str = ""
-
-
-CLOSE_CODES = {
-    1000: "after `stop`, or after nothing was heard for very long (`idle`)",
-    1008: "the rules are broken: a bad first message, no key, too many problems, an unknown session, or the session is "
-    "resumed elsewhere",
-    1009: "a message is over the size limit",
-    1011: "the service failed, or its ping was not answered",
-    1012: "the service restarts: come back after `closing` said",
-    1013: "there is no room for one more session, or what is said is not read (`slow_consumer`)",
-}
-"""What the service closes sockets with."""
 
 _LAG_EVERY_S = 1.0
 _ACK_EVERY = 10
@@ -69,9 +50,9 @@ class _Greet:
 
 @dataclass(frozen=True)
 class _Save:
-    """Keep what going on elsewhere takes. mine: whether it is this instance's to run, once that is known."""
+    """Keep what going on elsewhere takes. mine: told whether it is this instance's to run, if somebody asks."""
 
-    mine: asyncio.Future[bool]
+    mine: asyncio.Future[bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -89,22 +70,6 @@ class _Park:
 @dataclass(frozen=True)
 class _Leave:
     """The service goes away."""
-
-    retry_after_s: float
-
-
-@dataclass(frozen=True)
-class Identity:
-    """A session's id, and the secrets that open it: `resume` to who talks, `view` to who only looks on."""
-
-    session: str
-    resume: str
-    view: str
-
-    @classmethod
-    def new(cls) -> Identity:
-        """One that nobody can guess."""
-        return cls(secrets.token_urlsafe(12), secrets.token_urlsafe(18), secrets.token_urlsafe(18))
 
 
 class LiveSession:
@@ -210,8 +175,7 @@ class LiveSession:
     async def lost(self, line: Line, code: int) -> None:
         """A line is dead; a session that cannot be resumed then ends, with all that was heard."""
         line.cut()
-        if self._line is line:
-            self._line, self.parked_s = None, time.monotonic()
+        self._let_go(line)
         if self.over.done() or self._line is not None:
             return
         if not self.configuration.resumable or code == 1000:
@@ -219,7 +183,7 @@ class LiveSession:
             return
         await self._inbox.put(_Park())
         if self._kept:
-            await self._inbox.put(_Save(asyncio.get_running_loop().create_future()))
+            await self._inbox.put(_Save())
 
     async def save(self) -> bool:
         """Keep what going on elsewhere takes, after all that was heard; false where it goes on elsewhere already."""
@@ -232,9 +196,9 @@ class LiveSession:
         """As if the caller had said `stop`."""
         await self._inbox.put(_Finish(Close(1000)))
 
-    async def leave(self, retry_after_s: float) -> None:
+    async def leave(self) -> None:
         """The service goes away: told after all that was heard."""
-        await self._inbox.put(_Leave(retry_after_s))
+        await self._inbox.put(_Leave())
 
     async def watch(self, seen: int) -> AsyncIterator[tuple[int, str]]:
         """Event messages numbered above `seen`, as they are told; to the session's end. Where some were not kept, the
@@ -276,7 +240,7 @@ class LiveSession:
         if 0 < most_s < now_s - since_s:
             self._inbox.offer(_Finish(Close(1000, "idle")))
         elif self._kept and now_s - self._saved_s > limits.resume_s / 2:
-            self._inbox.offer(_Save(asyncio.get_running_loop().create_future()))
+            self._inbox.offer(_Save())
 
     # --- its own task
 
@@ -315,11 +279,13 @@ class LiveSession:
                 elif isinstance(heard, _Park):
                     await self._park()
                 elif isinstance(heard, _Save):
-                    heard.mine.set_result(await self._save() or not self.over.done())
+                    await self._save()
+                    if heard.mine is not None:
+                        heard.mine.set_result(not self.over.done())
                 elif isinstance(heard, _Finish):
                     await self._finish(heard.why)
                 elif isinstance(heard, _Leave):
-                    await self._leave(heard.retry_after_s)
+                    await self._leave()
                 elif isinstance(heard, Control):
                     await self._steer(heard)
             except (SignstreamError, LandmarkError) as error:
@@ -441,8 +407,8 @@ class LiveSession:
         for _, text in missed:
             await self._write(text)
 
-    async def _leave(self, retry_after_s: float) -> None:
-        why = Close(1012, "the service restarts")
+    async def _leave(self) -> None:
+        why, retry_after_s = Close(1012, "the service restarts"), self._house.settings.retry_after_s
         if self._kept and await self._save():
             await self._say(answers.closing(retry_after_s, resumable=True))
             await self._hang_up(why)
@@ -617,8 +583,12 @@ class LiveSession:
             if waited_s > self._house.settings.slow_s:
                 await line.say(answers.write(answers.slow_consumer(waited_s)))
         except LineLost:
-            if self._line is line:
-                self._line, self.parked_s = None, time.monotonic()
+            self._let_go(line)
+
+    def _let_go(self, line: Line) -> None:
+        """It is dead; by now there may be another."""
+        if self._line is line:
+            self._line, self.parked_s = None, time.monotonic()
 
 
 def _filled_in(configuration: Configuration, house: House) -> Configuration:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired
 
-from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
 from service.answers import Event, Model, Segment, Window
+from service.schemas import documented
 
-_documented = with_config(ConfigDict(use_attribute_docstrings=True))
 
-
-@_documented
+@documented
 class Models(TypedDict):
     """The loaded models."""
 
@@ -21,7 +19,7 @@ class Models(TypedDict):
     """Names of those that answer who names none."""
 
 
-@_documented
+@documented
 class Media(TypedDict):
     """What a posted clip is."""
 
@@ -36,7 +34,7 @@ class Media(TypedDict):
     """Frames that show anybody."""
 
 
-@_documented
+@documented
 class Judged(TypedDict):
     """What one model says of a clip."""
 
@@ -47,7 +45,7 @@ class Judged(TypedDict):
     """The events, in the order of their starts."""
 
 
-@_documented
+@documented
 class Clip(TypedDict):
     """A judged clip."""
 
@@ -56,14 +54,14 @@ class Clip(TypedDict):
     """By the model's name."""
 
 
-@_documented
+@documented
 class Alive(TypedDict):
     """The process runs."""
 
     status: Literal["alive"]
 
 
-@_documented
+@documented
 class Readiness(TypedDict):
     """How far the service is."""
 
@@ -78,7 +76,7 @@ class Readiness(TypedDict):
     """Why it failed."""
 
 
-@_documented
+@documented
 class SessionEvent(Event):
     """An event message of a session, for who listens to several."""
 
@@ -86,7 +84,7 @@ class SessionEvent(Event):
     """With `number` it says which message this is, wherever and however often it is told."""
 
 
-@_documented
+@documented
 class Posted(TypedDict):
     """What a webhook is posted (Standard Webhooks 1.0.0)."""
 

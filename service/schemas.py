@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter, with_config
 from typing_extensions import get_original_bases, is_typeddict
+
+documented = with_config(ConfigDict(use_attribute_docstrings=True))
+"""Of a TypedDict: its schema quotes the strings under its fields."""
 
 
 def untitled(schema: Any) -> Any:

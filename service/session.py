@@ -35,6 +35,11 @@ class Frame(NamedTuple):
     xyz: NDArray[np.float32]
     hands: Sequence[NDArray[np.float32]] = ()
 
+    @property
+    def bodies(self) -> NDArray[np.float32]:
+        """(P, V, 3), P is 1 where there is one."""
+        return self.xyz if self.xyz.ndim == 3 else self.xyz[None]
+
 
 class Scored(NamedTuple):
     """A window with what a model said of it: probabilities (labels,), in the model's order."""
@@ -92,7 +97,7 @@ class Session:
     def take(self, frame: Frame) -> list[Cut]:
         """The windows that this frame completes. Raises TimeError, and Busy for a person who finds no place; the
         session then stands as before, but for who was told apart."""
-        bodies = frame.xyz if frame.xyz.ndim == 3 else frame.xyz[None]
+        bodies = frame.bodies
         if self._people is None and len(bodies) == 1:
             if self._sides is not None:
                 ((_, body),) = self._sides.push(frame.at_s, [(1, bodies[0])], self.aspect, frame.hands)
@@ -112,8 +117,7 @@ class Session:
         if self._people is None:
             self._people = People(self._manner.crowd)
             if self._alone is not None:
-                alone = self._alone.xyz.reshape(1, *self._alone.xyz.shape[-2:])
-                self._people.push(self._alone.at_s, alone, self.aspect)
+                self._people.push(self._alone.at_s, self._alone.bodies, self.aspect)
         persons = self._people.push(at_s, bodies, self.aspect)
         if self._sides is not None:
             persons = self._sides.push(at_s, persons, self.aspect, frame.hands)

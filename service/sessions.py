@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
@@ -14,8 +14,9 @@ from landmarks.cutter import cutters
 from landmarks.layout import find_layout
 from service.configuration import Configuration
 from service.errors import Busy, Draining, UnknownSession, UnknownToken
+from service.identity import Identity
 from service.keys import same
-from service.live import Identity, LiveSession
+from service.live import LiveSession
 from service.resume import pack, unpack
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ _GONE = "there is no such session here: it has ended, or was kept no longer"
 
 @dataclass(frozen=True)
 class Ticket:
-    """What lets a socket open a session that was asked for over REST. token: good once, until `until_s` (clock)."""
+    """What lets a socket open a session that was asked for over REST. token: good once, until `until_s`
+    (time.monotonic)."""
 
     token: str
     identity: Identity
@@ -36,10 +38,10 @@ class Ticket:
 
 
 class Sessions:
-    """clock: seconds, of any beginning."""
+    """Those of one house."""
 
-    def __init__(self, house: House, clock: Callable[[], float] = time.monotonic) -> None:
-        self._house, self._clock = house, clock
+    def __init__(self, house: House) -> None:
+        self._house = house
         self._live: dict[str, LiveSession] = {}
         self._ended: dict[str, tuple[LiveSession, float]] = {}
         self._tickets: dict[str, Ticket] = {}
@@ -71,7 +73,7 @@ class Sessions:
         self._check_open()
         self._check(configuration)
         limits, store = self._house.settings, self._house.store
-        ticket = Ticket(secrets.token_urlsafe(24), Identity.new(), configuration, self._clock() + limits.token_s)
+        ticket = Ticket(secrets.token_urlsafe(24), Identity.new(), configuration, time.monotonic() + limits.token_s)
         if store is not None:
             kept = {"identity": asdict(ticket.identity), "configuration": configuration.plain()}
             await store.save(_stored(ticket.token), pack(kept), limits.token_s)
@@ -85,7 +87,7 @@ class Sessions:
         """The session of a ticket, whose token is good no more. Raises as `open`, UnknownToken, StoreUnavailable."""
         self._check_open()
         ticket, store = self._tickets.pop(token, None), self._house.store
-        if ticket is not None and self._clock() <= ticket.until_s:
+        if ticket is not None and time.monotonic() <= ticket.until_s:
             return self.open(ticket.configuration, ticket.identity)
         if ticket is None and store is not None and (packed := await store.pop(_stored(token))) is not None:
             kept = unpack(packed)
@@ -131,7 +133,7 @@ class Sessions:
 
     async def sweep(self) -> None:
         """Do what only time decides."""
-        now_s = self._clock()
+        now_s = time.monotonic()
         self._tickets = {token: ticket for token, ticket in self._tickets.items() if ticket.until_s >= now_s}
         self._ended = {session: one for session, one in self._ended.items() if one[1] >= now_s}
         for live in list(self._live.values()):
@@ -140,13 +142,12 @@ class Sessions:
     async def drain(self) -> None:
         """Take no more sessions; tell those that live, and wait until they have said all, `drain_s` at most."""
         self.draining = True
-        limits = self._house.settings
         leaving = [asyncio.create_task(self._lead_out(live)) for live in self._live.values()]
         if leaving:
-            await asyncio.wait(leaving, timeout=limits.drain_s)
+            await asyncio.wait(leaving, timeout=self._house.settings.drain_s)
 
     async def _lead_out(self, live: LiveSession) -> None:
-        await live.leave(self._house.settings.retry_after_s)
+        await live.leave()
         await live.ended()
 
     @contextmanager
@@ -194,7 +195,7 @@ class Sessions:
             # The line may have been lost with the last words on it: they are kept for a while.
             while len(self._ended) >= self._house.settings.max_streams:
                 del self._ended[next(iter(self._ended))]
-            self._ended[live.identity.session] = live, self._clock() + self._house.settings.resume_s
+            self._ended[live.identity.session] = live, time.monotonic() + self._house.settings.resume_s
 
     async def _sweep_on(self) -> None:
         while True:

@@ -11,7 +11,6 @@ from typing import Any, Literal, NamedTuple, NotRequired
 import numpy as np
 import orjson
 from numpy.typing import NDArray
-from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
 from landmarks import holistic
@@ -19,6 +18,7 @@ from landmarks.formats.mediapipe_json import read_frame
 from landmarks.layout import HAND_21, HOLISTIC_75, POSE_33, Layout, find_layout
 from service.errors import InvalidMessage
 from service.messages import Control, Resume, Start, read_control
+from service.schemas import documented
 
 HEADER = struct.Struct("<IHHd")
 """seq, flags, reserved, at_s: 16 bytes."""
@@ -73,7 +73,7 @@ Points = list[list[float] | dict[str, float]]
 """[x, y, z], of a pose [x, y, z, visibility], or an object with these names; as shares of the picture."""
 
 
-@with_config(ConfigDict(use_attribute_docstrings=True))
+@documented
 class Body(TypedDict, total=False):
     """One person's landmarks as MediaPipe gives them; null where unseen."""
 
@@ -82,7 +82,7 @@ class Body(TypedDict, total=False):
     right_hand: Points | None
 
 
-@with_config(ConfigDict(use_attribute_docstrings=True))
+@documented
 class JsonFrame(Body):
     """One frame as text: one body, or `people`, or the `joints` of the session's layout."""
 
