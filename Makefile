@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check check-format check-lint check-types check-contracts test-fast format bench docker-test hooks clean
+.PHONY: help run test check check-format check-lint check-types check-contracts check-static test-fast format bench docker-test hooks clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,7 +24,10 @@ test: $(VENV)/.dev ## every test
 	@./system-libraries.sh $(BIN)/python
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
-check: check-format check-lint check-types check-contracts test-fast ## format, lint, types, import contracts, fast tests
+check: $(VENV)/.dev ## format, lint, types, import contracts, and beside them the fast tests
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync check-static test-fast
+
+check-static: check-format check-lint check-contracts check-types
 
 check-format: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -38,7 +41,7 @@ check-types: $(VENV)/.dev
 check-contracts: $(VENV)/.dev
 	$(BIN)/lint-imports --no-logo
 
-test-fast: $(VENV)/.dev ## the tests that take no more than a second or two each
+test-fast: $(VENV)/.dev ## the tests that take less than half a second each
 	@./system-libraries.sh $(BIN)/python
 	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m "not slow and not browser"
 

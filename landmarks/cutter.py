@@ -65,7 +65,8 @@ class Feed:
 
         aspect: width / height of the picture.
         """
-        return self._resampler.push(at_s, square(self._joints(xyz), aspect))
+        runs = self._resampler.push(at_s, xyz)
+        return [Run(run.at_s, square(self._joints(run.values), aspect), run.fresh) for run in runs]
 
     def snapshot(self) -> dict[str, Any]:
         """All that going on takes."""
@@ -110,11 +111,10 @@ class Cutter:
             if run.fresh:
                 cuts += self.finish()
                 self.restart()
-            at_s = run.at_s.tolist()
             if not self._window.pushed:
-                self._first_s = at_s[0]
-            self._last_s = at_s[-1]
-            cuts += self._cut(run.values, at_s)
+                self._first_s = run.at_s[0]
+            self._last_s = run.at_s[-1]
+            cuts += self._cut(run.values, run.at_s)
         return cuts
 
     def restart(self) -> None:
@@ -185,8 +185,10 @@ class Cutter:
         if after_s == 0:
             return [False] * len(at_s)
         rests = []
-        for now_s, seen in zip(at_s, np.isfinite(values[:, self._hands, 0]).any(axis=1).tolist(), strict=True):
-            if seen or self._seen_s is None:
+        for now_s, nearest in zip(
+            at_s, np.fmax.reduce(values[..., 0].take(self._hands, axis=1), axis=1).tolist(), strict=True
+        ):
+            if nearest == nearest or self._seen_s is None:  # NaN where all are
                 self._seen_s = now_s
             rests.append(now_s - self._seen_s >= after_s - _EARLY)
         return rests

@@ -6,6 +6,7 @@ without z it is 0, without visibility it is 1.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -48,12 +49,11 @@ def place(part: str, points: NDArray[np.floating], xyz: NDArray[np.float32], con
     """
     _write(part, points, xyz)
     where = PARTS[part]
-    _hide(xyz[..., where, :])
     confidence[..., where] = np.where(np.isnan(xyz[..., where, 0]), 0.0, _sure(points))
 
 
 def _write(part: str, points: NDArray[np.floating], xyz: NDArray[np.float32]) -> None:
-    """As `place`, but for points with NaN or infinity, which `_hide` hides in all parts at once."""
+    """As `place`, but for the confidence."""
     where = PARTS[part]
     expected, channels = where.stop - where.start, points.shape[-1] if points.ndim > 1 else 0
     if not 2 <= channels <= 4 or points.shape[-2] != expected:
@@ -66,14 +66,10 @@ def _write(part: str, points: NDArray[np.floating], xyz: NDArray[np.float32]) ->
         target[..., :2], target[..., 2] = points, 0.0
     else:
         target[...] = points[..., :3]
-    if not points[..., 0, 0].all():  # only then it can be all zeros
+    if not (points.item(0) if points.ndim == 2 else points[..., 0, 0].all()):  # only then it can be all zeros
         target[~target.any(axis=(-2, -1))] = np.nan
-
-
-def _hide(xyz: NDArray[np.float32]) -> None:
-    """Points (..., 3) with NaN or infinity become NaN."""
-    finite = np.isfinite(xyz)
-    xyz[~(finite[..., 0] & finite[..., 1] & finite[..., 2])] = np.nan
+    if not math.isfinite(np.vdot(points, points)):  # only then one can be unseen
+        target[~np.isfinite(target).all(axis=-1)] = np.nan
 
 
 def _sure(points: NDArray[np.floating]) -> NDArray[np.floating] | float:
@@ -110,7 +106,6 @@ def body(**parts: ArrayLike | None) -> NDArray[np.float32]:
     for part, points in parts.items():
         if points is not None:
             _write(part, np.asarray(points), xyz)
-    _hide(xyz)
     return xyz
 
 

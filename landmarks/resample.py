@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,17 +13,16 @@ from numpy.typing import NDArray
 from landmarks.errors import TimeError
 
 _EARLY = 1e-6
-"""Seconds by which a grid point may lie behind a frame and still count as on it."""
+"""Seconds by which a grid point may lie beside a frame and still count as on it."""
 
 
-@dataclass(frozen=True, eq=False)
-class Run:
+class Run(NamedTuple):
     """Frames on the even grid, without a gap.
 
-    at_s: (N,) their times. values: (N, V, C), NaN where unseen. fresh: the first of them begins a new grid.
+    at_s: N times. values: (N, V, C), NaN where unseen. fresh: the first of them begins a new grid.
     """
 
-    at_s: NDArray[np.float64]
+    at_s: list[float]
     values: NDArray[np.float32]
     fresh: bool
 
@@ -42,8 +41,8 @@ class Resampler:
     """Push frames as they come, one or many at a time, get frames `1 / fps` apart.
 
     Between two frames a joint is interpolated linearly; where one of the two does not see it, the nearer
-    frame decides, so a missing hand stays missing. A gap of more than `max_gap_s` is not bridged: the grid
-    starts again at the frame after it.
+    frame decides, so a missing hand stays missing; on a frame, it alone does. A gap of more than `max_gap_s` is
+    not bridged: the grid starts again at the frame after it.
 
     fps: frames per second of the grid. max_gap_s: longest gap that is interpolated, in seconds.
     """
@@ -59,7 +58,8 @@ class Resampler:
         self._emitted = 0
 
     def push(self, at_s: Sequence[float], values: NDArray[np.float32]) -> list[Run]:
-        """Take N frames (N, V, C) at `at_s` (N,) seconds; return the grid frames that they complete.
+        """Take N frames (N, V, C) at `at_s` (N,) seconds, not to be changed later; return the grid frames that they
+        complete.
 
         Raises TimeError where time is not finite or does not move forward; the stream then stands as before.
         """
@@ -73,8 +73,9 @@ class Resampler:
                 grid = [self._origin_s + i / self.fps for i in range(self._emitted, self._emitted + due)]
                 self._emitted += due
                 even = self._at(grid, at_s[first:end], values[first:end], fresh)
-                runs.append(Run(np.array(grid), even, fresh))
-            self._last, self._last_s = values[end - 1 : end].copy(), at_s[end - 1]
+                runs.append(Run(grid, even, fresh))
+            self._last = values if len(values) == 1 else values[end - 1 : end].copy()  # of a clip no more than that
+            self._last_s = at_s[end - 1]
         return runs
 
     def snapshot(self) -> dict[str, Any]:
@@ -91,15 +92,12 @@ class Resampler:
         self._last, self._last_s = kept["last"], kept["last_s"]
         self._origin_s, self._emitted = kept["origin_s"], kept["emitted"]
 
-    def _unbroken(self, at_s: Sequence[float]) -> Iterator[tuple[int, int]]:
+    def _unbroken(self, at_s: Sequence[float]) -> Iterable[tuple[int, int]]:
         """(first, end) of each stretch of frames without a gap."""
-        first = 0
-        for i in range(1, len(at_s)):
-            if at_s[i] - at_s[i - 1] > self.max_gap_s:
-                yield first, i
-                first = i
-        if len(at_s):
-            yield first, len(at_s)
+        if len(at_s) == 1:
+            return [(0, 1)]
+        breaks = [i for i in range(1, len(at_s)) if at_s[i] - at_s[i - 1] > self.max_gap_s]
+        return pairwise([0, *breaks, len(at_s)]) if at_s else []
 
     def _due(self, until_s: float) -> int:
         """How many grid points have come by that time."""
@@ -113,23 +111,25 @@ class Resampler:
     ) -> NDArray[np.float32]:
         """(N, V, C) frames at N grid times, which lie after the last frame and within `at_s` (M,)."""
         if not fresh and len(at_s) == 1:  # as live; nothing is to be searched for
-            step_s = at_s[0] - self._last_s
-            return _mixed(self._last, values, np.array([(now_s - self._last_s) / step_s for now_s in grid]))
+            now_s, step_s = at_s[0], at_s[0] - self._last_s
+            shares = [1.0 if now_s - at <= _EARLY else (at - self._last_s) / step_s for at in grid]
+            return values if shares == [1.0] else _mixed(self._last, values, np.array(shares))
         if not fresh:
             at_s, values = [self._last_s, *at_s], np.concatenate([self._last, values])
         times, points = np.array(at_s), np.array(grid)
         after = np.searchsorted(times + _EARLY, points)
         before = np.maximum(after - 1, 0)
         step = np.where(after > before, times[after] - times[before], 1.0)
-        return _mixed(values[before], values[after], (points - times[before]) / step)
+        share = np.where(times[after] - points <= _EARLY, 1.0, (points - times[before]) / step)
+        return _mixed(values[before], values[after], share)
 
 
 def _mixed(earlier: NDArray[np.float32], later: NDArray[np.float32], share: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Between frames (N, V, C): as far from the earlier to the later one as the share (N,) says, which may exceed 1 by
-    rounding."""
-    share = np.minimum(1.0, share)[:, None, None]
-    mixed = earlier + share.astype(np.float32) * (later - earlier)
+    """Between frames (N, V, C): as far from the earlier to the later one as the share (N,) says."""
+    by = share.astype(np.float32)[:, None, None]
+    mixed = earlier + by * (later - earlier)
+    np.copyto(mixed, later, where=by == 1)  # to the bit
     unknown = np.isnan(mixed)
     if unknown.any():
-        np.copyto(mixed, np.where(share >= 0.5, later, earlier), where=unknown)
+        np.copyto(mixed, np.where(by >= 0.5, later, earlier), where=unknown)
     return mixed

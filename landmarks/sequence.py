@@ -146,7 +146,10 @@ class LandmarkSequence:
         runs = Resampler(fps, max_gap_s).push(self.at_s.tolist(), values)
         grid = np.concatenate([run.values for run in runs])
         return replace(
-            self, xyz=grid[..., :3], confidence=grid[..., 3], at_s=np.concatenate([run.at_s for run in runs])
+            self,
+            xyz=grid[..., :3],
+            confidence=grid[..., 3],
+            at_s=np.array([now_s for run in runs for now_s in run.at_s]),
         )
 
 

@@ -106,6 +106,7 @@ class LiveSession:
         self._reply_s = metrics.reply_s.observe
         self._counted = metrics.frames.labels("landmarks"), metrics.frames.labels("picture")
         self._rested = {name: metrics.rested.labels(name) for name in self._batchers}
+        self._uncounted = dict.fromkeys((*self._counted, *self._rested.values()), 0)  # a counter's lock is not cheap
         self._number = self._seen = 0  # events told; those of them that the caller need not be told again
         self._saved_s = time.monotonic()
         self._told: deque[tuple[int, str]] = deque(maxlen=limits.max_kept_events)
@@ -161,14 +162,15 @@ class LiveSession:
         self.heard_s = time.monotonic()
         try:
             heard = self._reader.read(raw)
-            if isinstance(heard, Start | Resume):
-                raise InvalidMessage("the stream has started already")
         except (SignstreamError, LandmarkError) as error:
             await self._inbox.put(error)
             return
         if isinstance(heard, list):
             for frame in heard:
-                self._note_gone(await self._inbox.put(frame))
+                if gone := await self._inbox.put(frame):
+                    self._lost.append(("slow", None, gone.seq))
+        elif isinstance(heard, Start | Resume):
+            await self._inbox.put(InvalidMessage("the stream has started already"))
         else:
             await self._inbox.put(heard)
 
@@ -206,12 +208,13 @@ class LiveSession:
         self._viewers += 1
         try:
             while True:
+                was_over = self.over.done()  # events are told while others are handed on
                 for number, text in [one for one in self._told if one[0] > seen]:
                     yield number, text
                     seen = number
-                if self.over.done():
+                if was_over:
                     return
-                if self._number <= seen:
+                if self._number <= seen and not self.over.done():
                     self._news = self._news or asyncio.Event()
                     await self._news.wait()
         finally:
@@ -231,6 +234,7 @@ class LiveSession:
 
     async def sweep(self, now_s: float) -> None:
         """What time alone decides: a caller that does not read, a line that stays dead, a caller that says nothing."""
+        self._count()
         limits = self._house.settings
         line = self._line
         if line is not None and line.blocked_since is not None and now_s - line.blocked_since > limits.slow_close_s:
@@ -254,6 +258,7 @@ class LiveSession:
             if not self.over.done():
                 self.over.set_result(Close(1011))
             self._session.close()
+            self._count()
             self._announce()
             await self._held.aclose()
             while len(self._inbox):
@@ -267,7 +272,7 @@ class LiveSession:
             if self._lost:
                 await self._tell_lost()
             try:
-                if isinstance(heard, LandmarkFrame | PictureFrame):
+                if isinstance(heard, (LandmarkFrame, PictureFrame)):
                     if time.perf_counter() - arrived_s > self._house.settings.lag_s:
                         await self._tell_lag(arrived_s)
                     if await self._answer(heard):
@@ -314,7 +319,7 @@ class LiveSession:
         windows = self._session.take(Frame(frame.at_s, frame.bodies, frame.hands))
         self._last_s, self._seq = frame.at_s, frame.seq
         self._frames += 1
-        self._counted[is_picture].inc()
+        self._uncounted[self._counted[is_picture]] += 1
         if is_picture and self.configuration.landmarks:
             await self._say(answers.landmarks(frame, self._session.aspect))
         if windows:
@@ -361,7 +366,7 @@ class LiveSession:
     async def _submit(self, window: Cut) -> Answer | None:
         """What will be said of a window; None where its model rests, and is not asked."""
         if window.rests:
-            self._rested[window.model].inc()
+            self._uncounted[self._rested[window.model]] += 1
             return None
         place = self._session.place(window)
         return await self._batchers[window.model].submit(window.landmarks, place, window.fresh)
@@ -465,6 +470,12 @@ class LiveSession:
             if self._number > self._seen:
                 await self._write(text)
 
+    def _count(self) -> None:
+        """Into the service's metrics."""
+        for counter, count in self._uncounted.items():
+            counter.inc(count)
+            self._uncounted[counter] = 0
+
     def _announce(self) -> None:
         """Wake who watches."""
         if self._news is not None:
@@ -479,10 +490,6 @@ class LiveSession:
             self._dropped += len(seqs)
             self._house.metrics.dropped.labels(reason).inc(len(seqs))
             await self._say(answers.dropped(len(seqs), (seqs[0], seqs[-1]), reason, model))
-
-    def _note_gone(self, frame: LandmarkFrame | PictureFrame | None) -> None:
-        if frame is not None:
-            self._lost.append(("slow", None, frame.seq))
 
     async def _tell_lag(self, arrived_s: float) -> None:
         now_s = time.perf_counter()

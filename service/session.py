@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.cutter import Cut, Cutter, Feeds, cutters
+from landmarks.cutter import Cut, Cutter, Feed, Feeds, cutters
 from landmarks.layout import HOLISTIC_75, Hand, Layout
 from landmarks.manifest import Decoding
 from landmarks.people import Crowd, People
@@ -314,6 +314,7 @@ class _Person:
             (track.cutter.name, track.cutter.hand): track for track in tracks
         }
         self._steady = steady
+        self._feeds = self._fed_by()
         self._keepers: list[Gatekeeper] = []
         for gate in gates:
             self._keep(gate)
@@ -332,9 +333,13 @@ class _Person:
         """The windows that N frames (N, V, 3) at `at_s` complete."""
         if self._steady.how:
             xyz = self._steady.push(at_s, xyz, aspect)
-        feeds = dict.fromkeys(track.cutter.feed for track in self.tracks.values())
-        even = {feed: feed.push(at_s, xyz, aspect) for feed in feeds}
-        return [cut for track in self.tracks.values() for cut in track.cutter.push(even[track.cutter.feed])]
+        even = {feed: feed.push(at_s, xyz, aspect) for feed in self._feeds}
+        return [
+            cut
+            for track in self.tracks.values()
+            if (runs := even[track.cutter.feed])
+            for cut in track.cutter.push(runs)
+        ]
 
     def finish(self) -> list[Cut]:
         return [cut for track in self.tracks.values() for cut in track.cutter.finish()]
@@ -347,6 +352,10 @@ class _Person:
         self._steady = steady
         for cutter in cutters:
             self.tracks[cutter.name, cutter.hand].cutter = cutter
+        self._feeds = self._fed_by()
+
+    def _fed_by(self) -> list[Feed]:
+        return list(dict.fromkeys(track.cutter.feed for track in self.tracks.values()))
 
     def open(self) -> None:
         """Take places for states. Raises Busy where there are not enough, and then has none."""

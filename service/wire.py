@@ -156,17 +156,16 @@ class Reader:
     def _body(self, flags: int, data: bytes, at: int) -> tuple[int, NDArray[np.float32]]:
         """One record's payload: its size in bytes, and the body (V, 3) in it."""
         joints = len(self.layout) if flags & _JOINTS else 0
-        kind, count, shapes = _payload(flags, joints)
-        size = count * kind.itemsize
+        size, kind, parts = _payload(flags, joints)
         if len(data) < at + size:
             raise InvalidMessage(
                 f"flags {flags} ask for {size + HEADER.size} bytes, got {len(data) - at + HEADER.size}"
             )
-        values = np.frombuffer(data, kind, count, at).astype(np.float32, copy=False)
+        found = {part: np.ndarray(shape, kind, data, at + offset) for part, offset, shape in parts}
         if joints:
-            return size, _seen(values.reshape(joints, 3))
+            return size, _seen(found["joints"].astype(np.float32))
         self._expect_parts()
-        return size, holistic.body(**{part: values[where].reshape(shape) for part, where, shape in shapes})
+        return size, holistic.body(**found)
 
     def _json(self, message: dict[str, Any]) -> LandmarkFrame:
         self._expect("json")
@@ -234,17 +233,17 @@ def _seen(joints: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 @lru_cache
-def _payload(flags: int, joints: int) -> tuple[np.dtype[np.floating], int, list[tuple[str, slice, tuple[int, int]]]]:
-    """Type and number of the values after a header, and each part with its place and its shape.
+def _payload(flags: int, joints: int) -> tuple[int, np.dtype[np.floating], list[tuple[str, int, tuple[int, int]]]]:
+    """Bytes after a header, the type of the numbers, and each part with its place among the bytes and its shape.
 
     joints: of the layout, where the flags say so, 0 else.
     """
     if joints and flags & (Flags.POSE | Flags.LEFT_HAND | Flags.RIGHT_HAND):
         raise InvalidMessage(f"flags {flags}: joints stand instead of pose and hands")
     kind = np.dtype("<f2" if flags & Flags.FLOAT16 else "<f4")
-    parts, count = [], 3 * joints
-    for flag, part, (points, values) in _PARTS:
+    parts, size = [], 0
+    for flag, part, shape in (*_PARTS, (Flags.JOINTS, "joints", (joints, 3))):
         if flags & flag:
-            parts.append((part, slice(count, count + points * values), (points, values)))
-            count += points * values
-    return kind, count, parts
+            parts.append((part, size, shape))
+            size += shape[0] * shape[1] * kind.itemsize
+    return size, kind, parts

@@ -39,6 +39,7 @@ def test_what_is_decoded_is_what_was_encoded(frame: Frame):
     assert decode_frames(encode_frame(frame), JOINTS) == [frame]
 
 
+@pytest.mark.slow
 @given(st.lists(_frames(32), max_size=4, unique_by=lambda frame: frame.seq), st.binary(min_size=1) | st.none())
 def test_frames_that_travel_together_come_apart_again(frames: list[Frame], picture: bytes | None):
     told: list[Frame | Picture] = [*frames, *([] if picture is None else [Picture(0.5, picture)])]
@@ -46,6 +47,7 @@ def test_frames_that_travel_together_come_apart_again(frames: list[Frame], pictu
         assert decode_frames(b"".join(map(encode_frame, told)), JOINTS) == told
 
 
+@pytest.mark.slow
 @given(_frames(16))
 def test_half_size_values_come_back_exactly_where_half_size_holds_them(frame: Frame):
     data = encode_frame(frame, float16=True)

@@ -118,6 +118,7 @@ class Talk:
         return events, [message.control for message in self.heard if isinstance(message, Done)], self._protocol.summary
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     st.lists(st.sampled_from(["frame", "frame", "frame", "flush", "keepalive"]), max_size=16),

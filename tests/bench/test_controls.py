@@ -1,6 +1,9 @@
+import pytest
+
 from bench.__main__ import main
 
 
+@pytest.mark.slow
 def test_every_recorder_is_tested_once_by_a_network_that_has_not_seen_them(shapes_recipe, tmp_path, capsys):
     command = ["controls", str(shapes_recipe), "--folds", "3", "--out", str(tmp_path / "out")]
     command += ["--folder", str(tmp_path), "--set", "fit.epochs=1", "--set", "fit.windows=64"]

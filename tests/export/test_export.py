@@ -189,6 +189,7 @@ def test_a_lower_precision_is_written_if_it_is_as_accurate(one, tmp_path, precis
     assert path.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_the_command(one, tmp_path, capsys):
     one.save(tmp_path / "run")
     assert main([str(tmp_path / "run"), str(tmp_path / "out.onnx")]) == 0

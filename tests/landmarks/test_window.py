@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from landmarks import Window
 
 
+@pytest.mark.slow
 @given(st.integers(1, 8), st.lists(st.integers(0, 9), max_size=6))
 def test_windows_are_slices_of_the_stream_with_nan_before_its_start(frames, pushes):
     stream = np.arange(sum(pushes) * 6, dtype=np.float32).reshape(-1, 2, 3)

@@ -66,6 +66,7 @@ def stream(made, xyz, state=None):
     return told, state
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(form=forms, seed=st.integers(0, 1000), missing=st.sampled_from([0.0, 0.3, 1.0]))
 def test_a_stream_is_told_frame_by_frame_what_its_clip_is_told(form, seed, missing):

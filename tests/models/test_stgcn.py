@@ -58,6 +58,7 @@ def test_more_people_than_it_takes_are_refused():
         made()(people(2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("time", ["plain", "branches"])
 @settings(max_examples=12, deadline=None)
 @given(strides=st.sampled_from([(1, 1, 1), (1, 2, 1), (2, 1, 2)]), frames=st.integers(60, 70))

@@ -132,6 +132,7 @@ def test_a_session_gives_its_place_back_and_the_next_stream_begins_at_nothing(tm
     assert engine.places.free == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["stop", "leave", "break the rules"])
 def test_however_a_stream_ends_its_place_is_free_again(tmp_path, how):
     engine = leaky_engine(tmp_path)
@@ -236,6 +237,7 @@ def test_a_window_that_was_lost_takes_no_other_with_it():
     assert not following.fresh
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["window", "stream"])
 def test_work_that_comes_too_late_is_dropped_counted_and_its_stream_told_so(tmp_path, form):
     engine = leaky_engine(tmp_path)

@@ -96,6 +96,7 @@ def test_an_upload_over_the_limit_is_stopped_whether_it_is_announced_or_not(clie
             assert (answer.status_code, answer.json()["code"]) == (413, "too-large")
 
 
+@pytest.mark.slow
 def test_a_failing_model_is_a_problem_and_the_service_lives_on(client):
     with serving(ScriptedEngine([[1, 0]] * 9, manifest()), max_batch=1) as fragile:
         content = npz.write(signer([True] * 10))

@@ -238,6 +238,7 @@ def test_a_restored_decoder_says_what_the_unbroken_one_says(said, decoding, data
     assert starts == [f"signs-{i + 1}-p3-left" for i in range(len(starts))]
 
 
+@pytest.mark.slow
 @given(st.lists(PROBABILITIES, max_size=50), DECODINGS, st.sets(st.integers(0, 50)))
 def test_whatever_is_asked_for_events_keep_to_it(said, decoding, interrupts):
     decoder = Decoder("signs", LABELS, "none", decoding)

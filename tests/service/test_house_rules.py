@@ -3,6 +3,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 
 IMPORT_WITHOUT_TORCH = """
@@ -27,6 +29,7 @@ def test_the_service_imports_without_torch_and_does_nothing_heavy_at_import():
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_a_taken_port_is_told_in_one_line():
     import socket
 
@@ -39,6 +42,7 @@ def test_a_taken_port_is_told_in_one_line():
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_an_impossible_setting_is_refused_in_words():
     done = python("-m", "service", "--port", "99999")
     assert done.returncode == 2
@@ -46,6 +50,7 @@ def test_an_impossible_setting_is_refused_in_words():
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_service_without_models_and_a_misspelt_setting_are_told(tmp_path):
     done = python(
         "-m",

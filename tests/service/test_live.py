@@ -103,6 +103,7 @@ def test_a_token_opens_the_session_that_was_asked_for_once(client):
         assert stream.closed()[0] == 1008
 
 
+@pytest.mark.slow
 def test_a_token_that_is_too_old_opens_nothing():
     with serving(engine(), token_s=1e-9) as client:
         opened = client.post("/v1/sessions", json={}).json()
@@ -145,6 +146,7 @@ def test_a_session_can_be_looked_at_and_ended_over_rest(client):
 # --- keys
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("headers", [{"Authorization": "Bearer two"}, {"X-API-Key": "one"}])
 def test_a_key_opens_rest_and_socket(headers):
     with serving(engine(), api_keys="one, two") as client:
@@ -320,6 +322,7 @@ def test_frames_are_acknowledged_as_often_as_asked(client):
 # --- cut, and resumed
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
 @given(cuts=st.lists(st.integers(0, 20), max_size=4).map(sorted), seen=st.data())
 def test_a_session_that_is_cut_anywhere_tells_what_an_unbroken_one_tells_and_nothing_twice(client, cuts, seen):
@@ -597,6 +600,26 @@ def test_who_reads_slowly_is_warned():
 
 
 # --- other ways out
+
+
+def test_a_slow_viewer_hears_what_was_told_while_the_session_ended():
+    async def scenario(house):
+        live = house.sessions.open(Configuration(models=("signing",)))
+        caller = Socket()
+        caller.reads.set()
+        await live.greet(Line(caller))
+        viewer = live.watch(0)
+        first = asyncio.ensure_future(anext(viewer))
+        for frame in FRAMES:
+            await live.hear(frame)
+        seen = [await first]  # the viewer takes its time from here on
+        await live.stop()
+        await live.ended()
+        return caller, [*seen, *[one async for one in viewer]]
+
+    with serving(engine()) as client:
+        caller, seen = client.portal.call(scenario, client.app.state.house)
+    assert [json.loads(text) for _, text in seen] == of("event", caller.heard)
 
 
 class Listener:

@@ -62,6 +62,7 @@ def on(provider, wanted):
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
 
+@pytest.mark.slow
 def test_a_model_that_fell_back_to_the_cpu_is_told_by_readiness_by_a_metric_and_by_one_warning(caplog):
     app = create_app(Settings(extractors=1), [on(CPU, CUDA)])
     with TestClient(app) as client:

@@ -20,6 +20,7 @@ def resident(path, sizes, rows=0):
     return Resident(onnxruntime.InferenceSession(path, providers=[CPU]), "cpu", [CPU], sizes, rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 3, 4, 11])
 def test_windows_of_any_number_are_answered_in_fixed_sizes(tmp_path, batch):
     path = graph_file(tmp_path / "one.onnx", manifest(), labels=2)

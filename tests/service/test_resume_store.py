@@ -55,6 +55,7 @@ def bits(value):
     return (type(value), value)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(SNAPSHOTS)
 def test_what_is_packed_is_unpacked_to_the_bit(snapshot):

@@ -50,6 +50,7 @@ def test_frame_by_frame_a_stream_gives_the_tensor_that_training_sees():
         np.testing.assert_allclose(one.window.landmarks[-len(expected) :], expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_real_training_clip_gives_live_the_tensor_that_it_gave_in_training(data):
     from training.datasets import asl_words
     from training.tasks.signing import Signing, SigningConfig

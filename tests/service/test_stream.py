@@ -160,12 +160,14 @@ def test_a_socket_to_a_wrong_address_is_refused(client):
         pass
 
 
+@pytest.mark.slow
 def test_too_many_problems_close_the_stream():
     with serving(engine(), max_problems=3) as strict:
         said, code = talk(strict, ["nope"] * 3)
     assert (len(of("problem", said)), code) == (3, 1008)
 
 
+@pytest.mark.slow
 def test_one_stream_too_many_is_told_so():
     with serving(engine(), max_streams=1) as small, small.websocket_connect("/v1/stream") as first:
         first.send_json({"type": "start"})
@@ -213,6 +215,7 @@ def test_a_broken_picture_is_a_problem(client):
     assert code == 1000
 
 
+@pytest.mark.slow
 def test_pictures_that_come_too_fast_are_dropped_oldest_first_and_said_so():
     warm, going, released = threading.Event(), threading.Event(), threading.Event()
 
@@ -277,6 +280,7 @@ def test_a_session_without_a_line_lets_others_look_at_pictures_and_goes_on_later
             assert [again.receive_json()["type"] for _ in range(3)] == ["ack", "resumed", "landmarks"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("default", "answer"),
     [("slow", ["slow"]), ("slow, gone", ["slow"]), ("gone", ["signing", "slow"]), ("", ["signing", "slow"])],

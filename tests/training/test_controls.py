@@ -144,6 +144,7 @@ def test_in_the_pictures_unit_size_stays_and_place_does_not():
     torch.testing.assert_close(body(2 * xyz), body(xyz), atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_shapes_are_learnt_and_measured_on_other_recorders(shapes_recipe, tmp_path):
     run = tmp_path / "run"
     assert main(["fit", str(shapes_recipe), "--out", str(run)]) == 0

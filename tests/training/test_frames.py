@@ -270,6 +270,7 @@ def continual(recipe_file):
     return trainer.fit(config.load(recipe_file, EVERY))
 
 
+@pytest.mark.slow
 def test_a_window_network_learns_events_of_streams_that_it_never_saw(recipe_file):
     figures = trainer.fit(config.load(recipe_file)).manifest.metrics
     assert figures["accuracy"] > 0.7

@@ -103,6 +103,7 @@ def test_states_are_kept_now_and_then(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a-002.state", "a-004.state", "a.state"]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more processes than there are cores
 def test_a_fit_is_the_same_however_many_processes_draw(tmp_path):
     alone, _ = fitted(workers=0)

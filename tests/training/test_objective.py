@@ -71,6 +71,7 @@ def test_a_window_across_two_persons_has_no_signer(clips):
     assert {sampler.draw(random).signer for _ in range(80)} == {-1, 0, 1, 2}
 
 
+@pytest.mark.slow
 def test_pseudo_signers_are_numbered_and_what_they_follow_is_told(clips):
     told = []
     named, count = name_signers(clips, Signers(adversary=1.0, ids="pseudo", clusters=3), SIGN_27, 15.0, 0, told.append)
