@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -23,6 +23,9 @@ class Given(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
+
+_ACK_EVERY = 10
+"""Frames from one `ack` to the next, of a session that is resumable and does not say."""
 
 Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -148,6 +151,19 @@ class Configuration(Given):
     """Keep the session for a while where the line is lost, and acknowledge frames, so that it can be resumed."""
     ack_every: Annotated[int, Field(ge=0, le=10_000)] | None = None
     """Acknowledge every so many frames, 0 none; without it 10 where the session is resumable, else none."""
+
+    def filled(self, models: Sequence[str], max_gap_s: float) -> Configuration:
+        """With what the caller left out as the service has it."""
+        ack_every = self.ack_every
+        if ack_every is None:
+            ack_every = _ACK_EVERY if self.resumable else 0
+        return self.model_copy(
+            update={
+                "models": tuple(dict.fromkeys(self.models or models)),
+                "max_gap_s": self.max_gap_s or max_gap_s,
+                "ack_every": ack_every,
+            }
+        )
 
     def changed(self, changes: Changes) -> Configuration:
         """With those changes that are given."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from landmarks.layout import Hand
+from landmarks.manifest import Manifest
 from service.decoder import Event
-from service.engine import Engine
 from service.errors import InvalidRequest, UnknownModel
 
 
@@ -45,13 +45,13 @@ class Gate:
         return hand is None or other is None or hand == other
 
 
-def in_order(engines: Sequence[Engine], gates: Sequence[Gate]) -> list[Engine]:
+def in_order(models: Sequence[Manifest], gates: Sequence[Gate]) -> list[Manifest]:
     """The models that rule before those that they rule, and else as they stand.
 
     Raises UnknownModel for a gate of another model, InvalidRequest for a label that its model never tells, or for a
     model that rules and is ruled.
     """
-    manifests = {engine.manifest.name: engine.manifest for engine in engines}
+    manifests = {manifest.name: manifest for manifest in models}
     ruled = {name for gate in gates for name in gate.models}
     for gate in gates:
         if unknown := [name for name in (gate.by, *gate.models) if name not in manifests]:
@@ -61,7 +61,7 @@ def in_order(engines: Sequence[Engine], gates: Sequence[Gate]) -> list[Engine]:
         events = manifests[gate.by].events
         if stray := sorted(set(gate.labels or ()) - set(events)):
             raise InvalidRequest(f"{gate.by} tells of no {', '.join(stray)}; choose from {', '.join(events)}")
-    return sorted(engines, key=lambda engine: engine.manifest.name in ruled)
+    return sorted(models, key=lambda manifest: manifest.name in ruled)
 
 
 class Gatekeeper:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from landmarks.extract import Extractor, open_extractors
 from landmarks.manifest import Manifest
+from landmarks.people import Crowd
 from service.batcher import Batcher
 from service.engine import CUDA, TENSORRT, Engine, cuda_devices, load_engines
 from service.errors import Busy, ModelError, NotReady, UnknownModel
@@ -32,6 +33,7 @@ class House:
 
     def __init__(self, settings: Settings, engines: Sequence[Engine] | None = None) -> None:
         self.settings = settings
+        self.crowd = Crowd(settings.max_people, settings.forget_s)
         self.metrics = Metrics()
         self.sessions = Sessions(self)
         self.store = open_store(settings, self.metrics)

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from landmarks.cutter import Cut
 from landmarks.errors import LandmarkError
 from landmarks.extract import Extractor, decode_picture
-from landmarks.people import Crowd
 from service import answers
 from service.batcher import Answer, Batcher
 from service.configuration import Configuration
@@ -37,7 +36,6 @@ logger = logging.getLogger("signstream")
 
 
 _LAG_EVERY_S = 1.0
-_ACK_EVERY = 10
 
 
 @dataclass(frozen=True)
@@ -82,14 +80,13 @@ class LiveSession:
     def __init__(self, house: House, configuration: Configuration, identity: Identity) -> None:
         limits = house.settings
         self._house, self.identity = house, identity
-        self.configuration = configuration = _filled_in(configuration, house)
+        self.configuration = configuration = configuration.filled(house.default_models, limits.max_gap_s)
         batchers = house.batchers(configuration.models)
         self._batchers: dict[str, Batcher] = {batcher.engine.manifest.name: batcher for batcher in batchers}
         by_body = configuration.hands == "by_body"
         self._reader = Reader(configuration.layout, configuration.fps, configuration.encoding, by_body)
         engines = [batcher.engine for batcher in batchers]
-        crowd = Crowd(limits.max_people, limits.forget_s)
-        self._session = Session(engines, configuration.aspect, configuration.manner(self._reader.layout, crowd))
+        self._session = Session(engines, configuration.aspect, configuration.manner(self._reader.layout, house.crowd))
         self._session.configure(configuration.decodings(self._session.manifests))
         self._inbox = Inbox(limits.max_pending_frames, limits.max_pending_pictures, configuration.overflow)
         self._line: Line | None = None
@@ -596,16 +593,6 @@ class LiveSession:
         """It is dead; by now there may be another."""
         if self._line is line:
             self._line, self.parked_s = None, time.monotonic()
-
-
-def _filled_in(configuration: Configuration, house: House) -> Configuration:
-    """What the caller left out, as the service has it."""
-    models = tuple(dict.fromkeys(configuration.models or house.default_models))
-    max_gap_s = configuration.max_gap_s or house.settings.max_gap_s
-    ack_every = configuration.ack_every
-    if ack_every is None:
-        ack_every = _ACK_EVERY if configuration.resumable else 0
-    return configuration.model_copy(update={"models": models, "max_gap_s": max_gap_s, "ack_every": ack_every})
 
 
 def _extract(extractor: Extractor, picture: PictureFrame, limits: Settings) -> tuple[LandmarkFrame, float]:

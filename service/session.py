@@ -83,8 +83,9 @@ class Session:
 
     def __init__(self, engines: Sequence[Engine], aspect: float, manner: Manner = Manner()) -> None:
         self.aspect, self._manner = aspect, manner
-        self._engines = {engine.manifest.name: engine for engine in in_order(engines, manner.gates)}
-        self.manifests = [engine.manifest for engine in self._engines.values()]
+        self.manifests = in_order([engine.manifest for engine in engines], manner.gates)
+        of = {engine.manifest.name: engine for engine in engines}
+        self._engines = {manifest.name: of[manifest.name] for manifest in self.manifests}
         self.decodings = {manifest.name: manifest.decoding for manifest in self.manifests}
         self._people: People | None = None  # nobody need be told apart before a frame holds several bodies
         self._alone: Frame | None = None  # the last one before that

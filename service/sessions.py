@@ -14,6 +14,7 @@ from landmarks.cutter import cutters
 from landmarks.layout import find_layout
 from service.configuration import Configuration
 from service.errors import Busy, Draining, UnknownSession, UnknownToken
+from service.gate import in_order
 from service.identity import Identity
 from service.keys import same
 from service.live import LiveSession
@@ -181,10 +182,13 @@ class Sessions:
         min(parked, key=lambda live: live.parked_s).end(1013, "its room was needed")
 
     def _check(self, configuration: Configuration) -> None:
-        """Whether a session could be opened so. Raises UnknownModel, InvalidMessage, LandmarkError."""
-        manifests = self._house.manifests(configuration.models or self._house.default_models)
-        configuration.decodings(manifests)
-        layout = find_layout(configuration.layout)
+        """Whether a session could be opened so. Raises UnknownModel, InvalidMessage, InvalidRequest, LandmarkError."""
+        filled = configuration.filled(self._house.default_models, self._house.settings.max_gap_s)
+        assert filled.models is not None, "filled in"
+        manifests = self._house.manifests(filled.models)
+        layout = find_layout(filled.layout)
+        filled.decodings(manifests)
+        in_order(manifests, filled.manner(layout, self._house.crowd).gates)
         for manifest in manifests:
             cutters(manifest, layout)
 

@@ -120,6 +120,10 @@ def test_a_token_that_is_too_old_opens_nothing():
         ({"layout": "coco_17"}, 422, "invalid-landmarks"),
         ({"decoding": {"slow": {"start_above": 0.1, "stop_below": 0.2}}}, 422, "invalid-message"),
         ({"decoding": {"nope": {}}}, 422, "invalid-message"),
+        ({"gates": [{"by": "signing", "models": ["signing"]}]}, 422, "invalid-message"),
+        ({"gates": [{"by": "signing", "models": ["nope"]}]}, 404, "unknown-model"),
+        ({"gates": [{"by": "signing", "models": ["slow"], "labels": ["nope"]}]}, 422, "invalid-request"),
+        ({"layout": "sign_27", "hands": "by_body"}, 422, "invalid-message"),
         ({"decoding": {"slow": {"labels": {"nope": {"pad_s": 1}}}}}, 422, "invalid-message"),
     ],
 )
