@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -102,7 +103,7 @@ class Cutter:
         self._fresh = self._jumped = True
         self._first_s = self._last_s = 0.0
         self._hands = on_hands(manifest.joints)
-        self._seen_s: float | None = None  # when a hand last was, or when the stream began
+        self._seen_s: float | None = None  # when a hand last was; None before the first
 
     def push(self, runs: Sequence[Run]) -> list[Cut]:
         """The windows that what the feed gave completes."""
@@ -184,13 +185,11 @@ class Cutter:
         after_s = self._manifest.rest_after_s
         if after_s == 0:
             return [False] * len(at_s)
-        rests = []
-        for now_s, nearest in zip(
-            at_s, np.fmax.reduce(values[..., 0].take(self._hands, axis=1), axis=1).tolist(), strict=True
-        ):
-            if nearest == nearest or self._seen_s is None:  # NaN where all are
+        rests, hands = [], values[..., 0].take(self._hands, axis=1)
+        for now_s, nearest in zip(at_s, np.fmax.reduce(hands, axis=1).tolist(), strict=True):
+            if not math.isnan(nearest):
                 self._seen_s = now_s
-            rests.append(now_s - self._seen_s >= after_s - _EARLY)
+            rests.append(self._seen_s is None or now_s - self._seen_s >= after_s - _EARLY)
         return rests
 
     def _known(self) -> int:

@@ -115,8 +115,9 @@ class Manifest:
         every label is one.
     centre: which moment of its window a prediction speaks of, 0 the oldest frame, 1 the newest.
     decoding: thresholds and times.
-    rest_after_s: once no hand has been seen for so many seconds of the stream, the model rests until one is seen: it is
-        not run, and says `at_rest`. Of a model of one hand that hand counts, of one of the body either. 0 never rests.
+    rest_after_s: before a hand is seen, and once none has been for so many seconds of the stream, the model rests until
+        one is: it is not run, and says `at_rest`. Of a model of one hand that hand counts, of one of the body either.
+        0 never rests.
     licence: of the weights (SPDX). sources: data sets they were trained on, each with its licence.
     metrics: measured quality, name -> value, on persons not trained on.
     """

@@ -94,8 +94,8 @@ def test_a_model_rests_once_no_hand_was_seen_for_long_enough_and_wakes_at_the_fi
     model = watching(0.5, frames=1)
     scored, _ = replay(Session([model], 1.0), signer(HAND_UP, fps=FPS))
     resting = [round(one.window.at_s * FPS) for one in scored if one.window.rests]
-    # Five frames after the stream's beginning, and after the last frame with a hand.
-    assert resting == [*range(5, 8), *range(18, 34)]
+    # Until the first frame with a hand, and from five after the last one on.
+    assert resting == [*range(8), *range(18, 34)]
     assert all(one.probabilities.tolist() == [1, 0] for one in scored if one.window.rests)
 
 
@@ -119,7 +119,7 @@ def test_a_hand_that_is_not_seen_rests_while_the_other_is_judged():
     model = Counting(replace(manifest("shapes", frames=1, fps=FPS, layout=HAND_21), rest_after_s=0.3), wrist_is_right)
     scored, _ = replay(Session([model], 1.0), hands([0.5] * 10, [UNSEEN] * 10))
     resting = {(one.window.hand, round(one.window.at_s * FPS)) for one in scored if one.window.rests}
-    assert resting == {("right", i) for i in range(3, 10)}
+    assert resting == {("right", i) for i in range(10)}
 
 
 def stepping(folder, behind=0, rest_after_s=0.3):
@@ -183,8 +183,8 @@ def test_a_socket_tells_what_the_posted_clip_tells_and_counts_what_cost_no_run(t
         assert ends == [(s["start_s"], s["end_s"]) for s in of_hand(posted["segments"], hand)]
         assert ends
     counts = {line.split("{")[0]: float(line.split()[-1]) for line in metrics if 'model="leaky"' in line}
-    # Left from frame 4 to 8, right from frame 3 to 8.
-    assert counts["signstream_rested_windows_total"] == 11
+    # Left from frame 4 to 8, right from the first answer, due at frame 2, to 8.
+    assert counts["signstream_rested_windows_total"] == 12
 
 
 def of_hand(messages, hand):
@@ -207,4 +207,4 @@ def test_frames_that_show_no_hand_of_the_model_let_it_rest_whatever_else_is_seen
     clip.xyz[:, HOLISTIC_75.indices("right_hand_index_tip")] = UNSEEN
     model = Counting(replace(manifest("tips", frames=1, fps=FPS, layout=tips), rest_after_s=0.2), wrist_is_right)
     scored, _ = replay(Session([model], 1.0), clip)
-    assert [one.window.rests for one in scored] == [False, False, True, True, True, True]
+    assert [one.window.rests for one in scored] == [True] * 6
