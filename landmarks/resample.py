@@ -58,8 +58,7 @@ class Resampler:
         self._emitted = 0
 
     def push(self, at_s: Sequence[float], values: NDArray[np.float32]) -> list[Run]:
-        """Take N frames (N, V, C) at `at_s` (N,) seconds, not to be changed later; return the grid frames that they
-        complete.
+        """Take N frames (N, V, C) at `at_s` (N,) seconds; return the grid frames that they complete.
 
         Raises TimeError where time is not finite or does not move forward; the stream then stands as before.
         """
@@ -74,8 +73,7 @@ class Resampler:
                 self._emitted += due
                 even = self._at(grid, at_s[first:end], values[first:end], fresh)
                 runs.append(Run(grid, even, fresh))
-            self._last = values if len(values) == 1 else values[end - 1 : end].copy()  # of a clip no more than that
-            self._last_s = at_s[end - 1]
+            self._last, self._last_s = values[end - 1 : end].copy(), at_s[end - 1]
         return runs
 
     def snapshot(self) -> dict[str, Any]:
@@ -94,8 +92,6 @@ class Resampler:
 
     def _unbroken(self, at_s: Sequence[float]) -> Iterable[tuple[int, int]]:
         """(first, end) of each stretch of frames without a gap."""
-        if len(at_s) == 1:
-            return [(0, 1)]
         breaks = [i for i in range(1, len(at_s)) if at_s[i] - at_s[i - 1] > self.max_gap_s]
         return pairwise([0, *breaks, len(at_s)]) if at_s else []
 
@@ -113,7 +109,7 @@ class Resampler:
         if not fresh and len(at_s) == 1:  # as live; nothing is to be searched for
             now_s, step_s = at_s[0], at_s[0] - self._last_s
             shares = [1.0 if now_s - at <= _EARLY else (at - self._last_s) / step_s for at in grid]
-            return values if shares == [1.0] else _mixed(self._last, values, np.array(shares))
+            return values.copy() if shares == [1.0] else _mixed(self._last, values, np.array(shares))
         if not fresh:
             at_s, values = [self._last_s, *at_s], np.concatenate([self._last, values])
         times, points = np.array(at_s), np.array(grid)

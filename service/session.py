@@ -13,6 +13,7 @@ from landmarks.cutter import Cut, Cutter, Feed, Feeds, cutters
 from landmarks.layout import HOLISTIC_75, Hand, Layout
 from landmarks.manifest import Decoding
 from landmarks.people import Crowd, People
+from landmarks.resample import Run
 from landmarks.sequence import LandmarkSequence
 from landmarks.sides import Sides
 from landmarks.steady import Steady, Steadying
@@ -315,7 +316,6 @@ class _Person:
             (track.cutter.name, track.cutter.hand): track for track in tracks
         }
         self._steady = steady
-        self._feeds = self._fed_by()
         self._keepers: list[Gatekeeper] = []
         for gate in gates:
             self._keep(gate)
@@ -334,13 +334,14 @@ class _Person:
         """The windows that N frames (N, V, 3) at `at_s` complete."""
         if self._steady.how:
             xyz = self._steady.push(at_s, xyz, aspect)
-        even = {feed: feed.push(at_s, xyz, aspect) for feed in self._feeds}
-        return [
-            cut
-            for track in self.tracks.values()
-            if (runs := even[track.cutter.feed])
-            for cut in track.cutter.push(runs)
-        ]
+        even: dict[Feed, list[Run]] = {}
+        cuts: list[Cut] = []
+        for track in self.tracks.values():
+            feed = track.cutter.feed
+            if feed not in even:
+                even[feed] = feed.push(at_s, xyz, aspect)
+            cuts += track.cutter.push(even[feed])
+        return cuts
 
     def finish(self) -> list[Cut]:
         return [cut for track in self.tracks.values() for cut in track.cutter.finish()]
@@ -353,10 +354,6 @@ class _Person:
         self._steady = steady
         for cutter in cutters:
             self.tracks[cutter.name, cutter.hand].cutter = cutter
-        self._feeds = self._fed_by()
-
-    def _fed_by(self) -> list[Feed]:
-        return list(dict.fromkeys(track.cutter.feed for track in self.tracks.values()))
 
     def open(self) -> None:
         """Take places for states. Raises Busy where there are not enough, and then has none."""

@@ -68,6 +68,21 @@ def test_time_that_does_not_grow_is_refused_and_changes_nothing(wrong):
     assert through(resampler, [(0.2, 2.0)])[0].value == pytest.approx(2.0)
 
 
+def test_values_handed_out_are_copies():
+    resampler, frames = Resampler(10), np.zeros((1, 1, 1), np.float32)
+    (run,) = resampler.push([0.0], frames)
+    frames[:] = 7
+    assert run.values[0, 0, 0] == 0
+    (run,) = resampler.push([0.1], np.ones((1, 1, 1), np.float32))
+    assert run.values[0, 0, 0] == 1
+    frames = np.full((1, 1, 1), 2, np.float32)
+    (run,) = resampler.push([0.2], frames)
+    frames[:] = 7
+    assert run.values[0, 0, 0] == 2
+    (run,) = resampler.push([0.35], np.full((1, 1, 1), 5, np.float32))
+    assert run.values[0, 0, 0] == pytest.approx(4)
+
+
 @given(
     st.lists(st.tuples(st.floats(0.003, 1.0), st.floats(-1, 1) | st.just(math.nan)), min_size=1, max_size=40),
     st.lists(st.integers(1, 12), min_size=40, max_size=40),
