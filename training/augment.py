@@ -37,6 +37,8 @@ class Augment:
     lose_joint: chance of each joint not to be seen for a stretch. drop_hand: chance of each hand not to be seen at all.
     drop_frame: largest share of frames in which nothing is seen (drop_hand 0.1 and drop_frame 0.15 train the signing
     segmenter of sign-language-processing, 2026).
+    proportions: of the body: each bone longer or shorter by a factor of up to 1 + proportions, the same on both sides.
+    rest_hand: chance that a hand which is never seen, as where the picture ends above it, is seen to hang at rest.
     """
 
     mirror: float = 0.0
@@ -60,6 +62,8 @@ class Augment:
     lose_joint: float = 0.0
     drop_hand: float = 0.0
     drop_frame: float = 0.0
+    proportions: float = 0.0
+    rest_hand: float = 0.0
 
     def __post_init__(self) -> None:
         shares = (self.mirror, self.lose_hand, self.lose_frame, self.lose_pose, self.late, self.ended)
@@ -67,12 +71,13 @@ class Augment:
             raise ValueError(
                 f"mirror, lose_hand, lose_frame, lose_pose, late and ended are chances in 0..1, got {shares}"
             )
-        shares = (self.lose_joint, self.drop_hand, self.drop_frame)
+        shares = (self.lose_joint, self.drop_hand, self.drop_frame, self.rest_hand)
         if not all(0 <= share <= 1 for share in shares):
-            raise ValueError(f"lose_joint, drop_hand and drop_frame are chances in 0..1, got {shares}")
-        if not (0 <= self.perspective < 1 and self.warp >= 0):
+            raise ValueError(f"lose_joint, drop_hand, drop_frame and rest_hand are chances in 0..1, got {shares}")
+        if not (0 <= self.perspective < 1 and self.warp >= 0 and self.proportions >= 0):
             raise ValueError(
-                f"perspective lies in 0..1 (1 excluded), warp is at least 0, got {self.perspective}, {self.warp}"
+                "perspective lies in 0..1 (1 excluded), warp and proportions are at least 0, got "
+                f"{self.perspective}, {self.warp}, {self.proportions}"
             )
         if not 0 < self.rate_low <= self.rate_high:
             raise ValueError(f"need 0 < rate_low <= rate_high, got {self.rate_low}, {self.rate_high}")
@@ -127,7 +132,9 @@ def _warped(moments: NDArray[np.float64], warp: float, random: Random, parts: in
 
 
 def view(xyz: Points, layout: Layout, augment: Augment, random: Random) -> Points:
-    """From another camera: mirrored, turned, stretched, scaled, shifted, nearer."""
+    """From another camera, of another body: mirrored, turned, stretched, scaled, shifted, nearer, of other limbs."""
+    if augment.rest_hand and random.random() < augment.rest_hand:
+        xyz = _with_resting_hand(xyz, layout, random)
     if random.random() < augment.mirror:
         xyz = mirror(xyz, layout)
     tilt, turn = np.deg2rad(random.uniform(-1, 1, 2) * (augment.rotate_deg, augment.turn_deg))
@@ -142,6 +149,57 @@ def view(xyz: Points, layout: Layout, augment: Augment, random: Random) -> Point
         xyz = _rotate(xyz, layout, np.array([[1, 0, 0], [0, np.cos(nod), -np.sin(nod)], [0, np.sin(nod), np.cos(nod)]]))
     if augment.perspective:
         xyz = _nearer(xyz, augment.perspective * random.uniform(-1, 1, 2))
+    if augment.proportions:
+        xyz = _grown(xyz, layout, np.exp(np.log1p(augment.proportions) * random.uniform(-1, 1, len(layout))))
+    return xyz
+
+
+def _grown(xyz: Points, layout: Layout, factors: NDArray[np.float64]) -> Points:
+    """The same pose with bones of other lengths: `factors` (V,) are of the bone between a joint and what it hangs on;
+    of twins, left and right, the first one's counts for both. What hangs on a joint moves along with it."""
+    moved = np.zeros_like(xyz)
+    for joint, parent, bone in _skeleton(layout):
+        stretch = np.float32(factors[bone] - 1) * (xyz[:, joint] - xyz[:, parent])  # (T, 3)
+        moved[:, joint] = moved[:, parent] + np.nan_to_num(stretch)
+    return xyz + moved
+
+
+@functools.cache
+def _skeleton(layout: Layout) -> tuple[tuple[int, int, int], ...]:
+    """(joint, what it hangs on, the first of its twins) outwards from the centre, along the bones."""
+    found, reached = [], [int(layout.indices(layout.centre)[0])]
+    for parent in reached:
+        for one, other in (*layout.edges, *layout.edges[:, ::-1]):
+            if one == parent and other not in reached:
+                reached.append(int(other))
+                found.append((int(other), parent, int(min(other, layout.mirror[other]))))
+    return tuple(found)
+
+
+def _with_resting_hand(xyz: Points, layout: Layout, random: Random) -> Points:
+    """Where one hand alone is seen: with the other one at rest, which hangs from its wrist as the pose has it, fingers
+    about downwards; a mirror image of the seen one, as that was in one frame."""
+    for side, other in (("left", "right"), ("right", "left")):
+        wrists = [f"{side}_wrist", f"{other}_hand_wrist", f"{other}_hand_middle_mcp"]
+        if any(joint not in layout for joint in wrists):
+            continue
+        hand = sides(layout)[side == "right"]
+        wrist, root, knuckle = layout.indices(*wrists).tolist()
+        seen = np.flatnonzero(np.isfinite(xyz[:, [root, knuckle], 0]).all(axis=1))
+        if not len(seen) or np.isfinite(xyz[:, hand]).any():
+            continue
+        one = mirror(xyz[seen[random.integers(len(seen))]][None], layout, 0.0)[0]  # (V, 3)
+        root, knuckle = layout.mirror[[root, knuckle]].tolist()
+        shape = one[hand] - one[root]  # (H, 3)
+        along = one[knuckle] - one[root]
+        angle = random.normal(np.pi / 2, 0.4) - np.arctan2(along[1], along[0])  # y grows downwards
+        cos, sin = np.cos(angle), np.sin(angle)
+        shape = shape @ np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]], np.float32)
+        xyz = xyz.copy()
+        # A hand's depth counts from its own wrist.
+        xyz[:, hand] = xyz[:, wrist, None] * np.array([1, 1, 0], np.float32) + shape
+        if random.random() < 0.3:
+            _lose(xyz, hand, random)
     return xyz
 
 

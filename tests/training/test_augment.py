@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landmarks import HAND_21, NTU_25, SHREC_20, SIGN_27, LandmarkSequence
+from landmarks import HAND_21, HOLISTIC_75, NTU_25, SHREC_20, SIGN_27, LandmarkSequence
 from training.augment import Augment, clip_window, mirror, resample, retime, track, view
 from training.idle import IDLE
 
@@ -68,6 +68,9 @@ def test_augmentation_leaves_its_input_alone_and_makes_nothing_up(seed):
     assert np.isnan(seen[:, 7:17]).all()
 
 
+SIDES = ("left", "right")
+
+
 OFF = Augment(0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
@@ -115,6 +118,10 @@ def test_impossible_augmentation_is_refused():
         Augment(rate_low=2.0, rate_high=1.0)
     with pytest.raises(ValueError, match="chances"):
         Augment(mirror=1.5)
+    with pytest.raises(ValueError, match="rest_hand"):
+        Augment(rest_hand=-0.1)
+    with pytest.raises(ValueError, match="proportions"):
+        Augment(proportions=-0.1)
 
 
 def test_draws_of_recipes_from_before_the_newer_options_stay_to_the_bit():
@@ -129,6 +136,7 @@ def test_draws_of_recipes_from_before_the_newer_options_stay_to_the_bit():
 
 
 NEWER = {"nod_deg": 20.0, "perspective": 0.2, "warp": 0.5, "lose_joint": 0.3, "drop_hand": 0.5, "drop_frame": 0.5}
+NEWER["proportions"] = 0.3
 
 
 @settings(deadline=None, max_examples=30)
@@ -222,3 +230,59 @@ def test_lost_joints_are_lost_for_a_stretch():
 def test_impossible_newer_options_are_refused(impossible):
     with pytest.raises(ValueError, match=next(iter(impossible))):
         Augment(**impossible)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("layout", [SIGN_27, HOLISTIC_75], ids=lambda layout: layout.name)
+def test_a_resting_hand_hangs_from_the_wrist_of_the_side_that_is_not_seen(side, layout):
+    hand = np.array([joint.startswith(f"{side}_hand_") for joint in layout.joints])
+    wrist, root, knuckle = layout.indices(f"{side}_wrist", f"{side}_hand_wrist", f"{side}_hand_middle_mcp")
+    whole, down = 0, 0
+    for seed in range(100):
+        random = np.random.default_rng(seed)
+        xyz = random.uniform(0, 1, (6, len(layout), 3)).astype(np.float32)
+        xyz[:, hand] = np.nan
+        xyz[2, wrist] = np.nan
+        before = xyz.copy()
+        seen = view(xyz, layout, replace(OFF, rest_hand=1.0), random)
+        np.testing.assert_array_equal(xyz, before)
+        same(seen[:, ~hand], xyz[:, ~hand])
+        there = np.isfinite(seen[:, hand]).all(axis=(1, 2))  # (T,)
+        assert not there[2], "without a wrist there is nowhere to hang from"
+        whole += there.sum() == 5
+        same(seen[there][:, root, :2], xyz[there][:, wrist, :2])
+        down += (seen[there][:, knuckle, 1] >= seen[there][:, root, 1]).all()
+        shapes = np.linalg.norm(seen[there][:, hand] - seen[there][:, root, None], axis=-1)  # (<=5, H)
+        twin = layout.mirror[hand]
+        others = np.linalg.norm(xyz[:, twin] - xyz[:, layout.mirror[root], None], axis=-1)  # (T, H)
+        assert all(np.abs(others - shape).max(axis=1).min() < 1e-4 for shape in shapes), "of a size that the other has"
+    assert 60 < whole < 90, "now and then it is lost for a stretch"
+    assert down > 95
+
+
+@pytest.mark.parametrize("unseen", [[], ["left", "right"]])
+def test_no_hand_is_made_up_where_both_or_none_are_seen(unseen):
+    xyz = clip()
+    for side in unseen:
+        xyz[:, [joint.startswith(f"{side}_hand_") for joint in SIGN_27.joints]] = np.nan
+    same(view(xyz, SIGN_27, replace(OFF, rest_hand=1.0), np.random.default_rng(0)), xyz)
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 200))
+def test_other_proportions_are_those_of_one_body_and_no_larger_than_asked(seed):
+    xyz = clip(seed=seed)
+    seen = view(xyz, SIGN_27, replace(OFF, proportions=0.25), np.random.default_rng(seed))
+
+    def lengths(points):
+        limbs = [("nose", "shoulder"), ("shoulder", "elbow"), ("elbow", "wrist"), ("hand_wrist", "hand_index_mcp")]
+        ends = [
+            [(one if one == "nose" else f"{side}_{one}", f"{side}_{other}") for one, other in limbs] for side in SIDES
+        ]
+        at = np.array([[SIGN_27.indices(*pair) for pair in pairs] for pairs in ends])  # (2, L, 2)
+        return np.linalg.norm(points[:, at[..., 0]] - points[:, at[..., 1]], axis=-1)  # (T, 2, L)
+
+    grown = lengths(seen) / lengths(xyz)
+    np.testing.assert_allclose(grown, np.broadcast_to(grown[:1, :1], grown.shape), rtol=1e-3)
+    assert ((grown > 0.799) & (grown < 1.251)).all()
+    assert np.ptp(grown[0, 0]) > 0

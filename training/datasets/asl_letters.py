@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from landmarks import HOLISTIC_75, LandmarkSequence
 from training.clip import Clip
-from training.datasets.holistic import ASSUMED_ASPECT, ASSUMED_FPS
+from training.datasets.holistic import ASSUMED_FPS, WIDE
 
 SOURCE = "asl-letters"
 
@@ -33,4 +33,4 @@ def _sequence(values: NDArray[np.floating]) -> LandmarkSequence:
     hands = np.where((hands == 0).all(axis=(2, 3), keepdims=True), np.nan, hands)
     pose = np.full((len(hands), 33, 3), np.nan, np.float32)
     xyz = np.concatenate([pose, hands[:, 0], hands[:, 1]], axis=1)  # (T, 75, 3)
-    return LandmarkSequence.of(HOLISTIC_75, xyz, fps=ASSUMED_FPS, aspect=ASSUMED_ASPECT)
+    return LandmarkSequence.of(HOLISTIC_75, xyz, fps=ASSUMED_FPS, aspect=WIDE)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from training.clip import Clip
-from training.datasets.holistic import sequence
+from training.datasets.holistic import WIDE, sequence
 
 SOURCE = "asl-words"
 
@@ -17,6 +17,6 @@ def load(folder: Path) -> list[Clip]:
     with np.load(folder / SOURCE / "words.npz", allow_pickle=False) as file:
         values, labels, persons, takes = (file[key] for key in ("xyz", "label", "signer", "take"))
     return [
-        Clip(sequence(frames), str(label), int(person), f"{SOURCE}/{person}/{label}/{take}", SOURCE)
+        Clip(sequence(frames, WIDE), str(label), int(person), f"{SOURCE}/{person}/{label}/{take}", SOURCE)
         for frames, label, person, take in zip(values, labels, persons, takes, strict=True)
     ]

@@ -5,7 +5,7 @@ import pytest
 
 from landmarks import HAND_21, HOLISTIC_75, INDEX_TIP, KINECT_20, SHREC_20
 from training import datasets
-from training.datasets import hands_static, nw_ucla, utd_mhad
+from training.datasets import asl_words, hands_static, nw_ucla, signs, utd_mhad
 
 pytestmark = pytest.mark.slow
 
@@ -38,6 +38,24 @@ def test_nw_ucla_is_whole(ucla):
 def test_utd_mhad_is_whole(utd):
     assert (len(utd), len({clip.label for clip in utd}), len({clip.take for clip in utd})) == (861, 27, 861)
     assert {clip.person for clip in utd} == set(range(201, 209))
+
+
+def test_faces_are_as_broad_in_every_set_as_in_a_video_of_known_size(data):
+    # A picture taken for narrower or wider than it was is off by a third.
+    breadths = {}
+    for clip in (*asl_words.load(data)[::20], *signs.load(data)[::20]):
+        xyz = clip.sequence.square().xyz[..., :2]
+        ears, eyes, mouth = (
+            xyz[:, HOLISTIC_75.indices(*pair)]
+            for pair in (("left_ear", "right_ear"), ("left_eye", "right_eye"), ("mouth_left", "mouth_right"))
+        )
+        high = np.linalg.norm(mouth.mean(axis=1) - eyes.mean(axis=1), axis=-1)  # (T,)
+        breadths.setdefault((clip.source, clip.person), []).append(
+            np.linalg.norm(ears[:, 0] - ears[:, 1], axis=-1) / high
+        )
+    found = {who: float(np.nanmedian(np.concatenate(each))) for who, each in breadths.items()}
+    assert len(found) == 10
+    assert all(1.7 < breadth < 2.0 for breadth in found.values()), found
 
 
 @pytest.mark.parametrize("name", ["ucla", "utd"])
