@@ -180,7 +180,9 @@ def test_a_lower_precision_is_written_if_it_is_as_accurate(one, tmp_path, precis
     found = export(one, path, Target(precision=precision), evidence)
     assert found.accuracy["windows"] == 140
     assert (found.accuracy["torch"], found.accuracy["file"] >= 0.99) == (1.0, True)
-    assert passport.read(path).manifest.precision == precision
+    manifest = passport.read(path).manifest
+    assert manifest.precision == precision
+    assert manifest.metrics == {"windows": 140.0, "accuracy": found.accuracy["file"]}, "the fit's are of other weights"
     before = path.read_bytes()
     # As if it had to be better than torch.
     strict = dataclasses.replace(evidence, most_lost=-0.02)

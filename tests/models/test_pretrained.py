@@ -1,6 +1,7 @@
 """The shipped artefacts: what they say of themselves is what they are."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,17 @@ from training.evaluate import make_bench, of_onnx
 
 PRETRAINED = Path(__file__).parents[2] / "models" / "pretrained"
 CONFIGS = Path(config.__file__).parent / "configs"
+INT8 = sorted((PRETRAINED / "int8").glob("*.onnx"))
 every_model = pytest.mark.parametrize("path", sorted(PRETRAINED.glob("*.onnx")), ids=lambda path: path.stem)
+every_file = pytest.mark.parametrize(
+    "path", [*sorted(PRETRAINED.glob("*.onnx")), *INT8], ids=lambda path: f"{path.parent.name}/{path.stem}"
+)
+every_int8 = pytest.mark.parametrize("path", INT8, ids=lambda path: path.stem)
 
 
 def test_both_models_are_there():
     assert {path.stem for path in PRETRAINED.glob("*.onnx")} >= {"signing", "signs"}
+    assert {path.stem for path in INT8} >= {"signs"}
 
 
 @every_model
@@ -41,7 +48,7 @@ def test_a_model_is_what_its_recipe_says(path):
     assert path.stat().st_size < 5_000_000
 
 
-@every_model
+@every_file
 def test_a_model_answers_any_window_with_probabilities(path):
     predict, manifest = of_onnx(path)
     for batch in (1, 4):
@@ -51,7 +58,7 @@ def test_a_model_answers_any_window_with_probabilities(path):
             np.testing.assert_allclose(said.sum(axis=1), 1, atol=1e-5)
 
 
-@every_model
+@every_file
 def test_a_model_is_silent_while_nobody_is_seen(path):
     predict, manifest = of_onnx(path)
     said = predict(np.full((1, manifest.window_frames, len(manifest.joints), 3), np.nan, np.float32))[0]
@@ -75,6 +82,27 @@ def test_the_card_quotes_the_measured_figures_and_the_commands(path):
     assert f"{manifest.decoding.start_above:g}" in card
     for command in ("training fit", "export", "training evaluate"):
         assert f"python -m {command}" in card
+
+
+@every_int8
+def test_int8_is_another_form_of_the_same_fit(path):
+    fine = PRETRAINED / path.name
+    (_, ours), (_, theirs) = of_onnx(fine), of_onnx(path)
+    assert theirs.precision == "int8"
+    assert theirs == replace(ours, precision="int8", metrics=theirs.metrics)
+    assert set(theirs.metrics) == {"windows", "accuracy"}
+    assert path.stat().st_size < fine.stat().st_size
+    assert f"int8/{path.name}" in fine.with_suffix(".md").read_text()
+
+
+@pytest.mark.slow
+@every_int8
+def test_int8_loses_less_than_a_point(path, data):
+    windows = make_bench(config.load(CONFIGS / f"{path.stem}.toml", (f"data.folder={data}",))).test
+    said = [of_onnx(file)[0](windows.landmarks).argmax(axis=1) for file in (PRETRAINED / path.name, path)]
+    fine, rounded = (float((answer == windows.truth).mean()) for answer in said)
+    assert rounded > fine - 0.01
+    assert of_onnx(path)[1].metrics == pytest.approx({"windows": len(windows), "accuracy": rounded}, abs=2e-3)
 
 
 @pytest.mark.slow

@@ -10,6 +10,8 @@ from landmarks import HAND_21, HOLISTIC_75, NTU_25, SHREC_20, SIGN_27, LandmarkS
 from training.augment import Augment, clip_window, mirror, resample, retime, track, view
 from training.idle import IDLE
 
+SIDES = ("left", "right")
+
 
 def clip(frames=12, seed=0):
     random = np.random.default_rng(seed)
@@ -66,9 +68,6 @@ def test_augmentation_leaves_its_input_alone_and_makes_nothing_up(seed):
     np.testing.assert_array_equal(xyz, before)
     assert seen.dtype == np.float32
     assert np.isnan(seen[:, 7:17]).all()
-
-
-SIDES = ("left", "right")
 
 
 OFF = Augment(0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
