@@ -98,8 +98,6 @@ def export(
     elif evidence.calibration is not None and target.precision == "int8":
         model = quantise.int8(model, _calibration(model, source, evidence.calibration))
     manifest = replace(source.manifest, precision=target.precision)
-    if target.precision != "fp32":
-        manifest = replace(manifest, metrics={})  # those of a fit are of its own weights
     data = seal(model, manifest)
     graph = Graph(data)
     tried = [*parity.made(source.frames, len(manifest.joints)), *clips.real(evidence.files, manifest)]
@@ -109,8 +107,9 @@ def export(
     for one in found:
         differences[one.kind] = max(one.difference, differences.get(one.kind, 0.0))
     accuracy = _accuracy(source, graph, evidence)
-    if accuracy and target.precision != "fp32":
-        data = seal(model, replace(manifest, metrics={"windows": accuracy["windows"], "accuracy": accuracy["file"]}))
+    if target.precision != "fp32":  # the fit's figures are of other weights
+        own = {"windows": accuracy["windows"], "accuracy": accuracy["file"]} if accuracy else {}
+        data = seal(model, replace(manifest, metrics=own))
     said = Report(
         *(manifest.name, manifest.version, target.form, target.precision, target.opset, target.batch),
         differences,

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks import Layout
+from models.graph import hop_distance
 from training.motion import shoulder_width, sides
 
 Points = NDArray[np.float32]
@@ -167,23 +168,22 @@ def _grown(xyz: Points, layout: Layout, factors: NDArray[np.float64]) -> Points:
 @functools.cache
 def _skeleton(layout: Layout) -> tuple[tuple[int, int, int], ...]:
     """(joint, what it hangs on, the first of its twins) outwards from the centre, along the bones."""
-    found, reached = [], [int(layout.indices(layout.centre)[0])]
-    for parent in reached:
-        for one, other in (*layout.edges, *layout.edges[:, ::-1]):
-            if one == parent and other not in reached:
-                reached.append(int(other))
-                found.append((int(other), parent, int(min(other, layout.mirror[other]))))
+    hops = hop_distance(layout)
+    out = hops[layout.indices(layout.centre)[0]]  # (V,)
+    found = []
+    for joint in np.argsort(out, kind="stable")[1 : np.isfinite(out).sum()].tolist():
+        parent = int(np.flatnonzero((hops[joint] == 1) & (out < out[joint]))[0])
+        found.append((joint, parent, int(min(joint, layout.mirror[joint]))))
     return tuple(found)
 
 
 def _with_resting_hand(xyz: Points, layout: Layout, random: Random) -> Points:
     """Where one hand alone is seen: with the other one at rest, which hangs from its wrist as the pose has it, fingers
     about downwards; a mirror image of the seen one, as that was in one frame."""
-    for side, other in (("left", "right"), ("right", "left")):
+    for side, other, hand in zip(("left", "right"), ("right", "left"), sides(layout), strict=True):
         wrists = [f"{side}_wrist", f"{other}_hand_wrist", f"{other}_hand_middle_mcp"]
         if any(joint not in layout for joint in wrists):
             continue
-        hand = sides(layout)[side == "right"]
         wrist, root, knuckle = layout.indices(*wrists).tolist()
         seen = np.flatnonzero(np.isfinite(xyz[:, [root, knuckle], 0]).all(axis=1))
         if not len(seen) or np.isfinite(xyz[:, hand]).any():

@@ -14,7 +14,7 @@ from bench.people import SCENES, Scene, follow, mistaken, walk_past
 from landmarks import HOLISTIC_75, TimeError
 from landmarks.assignment import assign
 from landmarks.people import Crowd, People
-from training.datasets.holistic import WIDE, sequence
+from training.datasets.holistic import sequence
 
 ASPECT = 4 / 3
 SHOULDERS = HOLISTIC_75.indices("left_shoulder", "right_shoulder")
@@ -25,7 +25,7 @@ def signers(data):
     """A few takes of each of the two signers of asl-words."""
     with np.load(data / "asl-words" / "words.npz") as words:
         xyz, signer = words["xyz"], words["signer"]
-    return [[sequence(take, WIDE).xyz for take in xyz[signer == who][::150]] for who in (1, 2)]
+    return [[sequence(take, ASPECT).xyz for take in xyz[signer == who][::150]] for who in (1, 2)]
 
 
 def somebody(x=0.5, width=0.2, seed=0):

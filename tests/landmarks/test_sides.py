@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bench.people import detectors, sorted_hands
 from landmarks import HOLISTIC_75, TimeError, holistic
 from landmarks.sides import Sides
-from training.datasets.holistic import WIDE, sequence
+from training.datasets.holistic import sequence
 
 ASPECT = 4 / 3
 LEFT, RIGHT = holistic.PARTS["left_hand"], holistic.PARTS["right_hand"]
@@ -26,7 +26,7 @@ def takes(data):
     for name in ("asl-words/words", "signs/words-isl", "signs/referee-signals", "signs/phrases-b"):
         with np.load(data / f"{name}.npz") as file:
             xyz = file["xyz"]
-        found += [sequence(take, WIDE).xyz for take in xyz[:: len(xyz) // 12]]
+        found += [sequence(take, ASPECT).xyz for take in xyz[:: len(xyz) // 12]]
     return found
 
 

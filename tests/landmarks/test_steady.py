@@ -12,7 +12,7 @@ from landmarks import HAND_21, HOLISTIC_75, SIGN_27, TimeError, holistic
 from landmarks.smoothing import OneEuro
 from landmarks.steady import Steady, Steadying
 from landmarks.torso import Torso
-from training.datasets.holistic import WIDE, sequence
+from training.datasets.holistic import sequence
 
 LEFT, RIGHT = holistic.PARTS["left_hand"], holistic.PARTS["right_hand"]
 WRIST = HOLISTIC_75.indices("left_wrist")[0]
@@ -98,7 +98,7 @@ def test_a_lost_hand_stays_at_its_wrist_for_so_long_and_no_longer():
 
 def test_a_held_hand_is_nearer_to_the_truth_than_one_that_stays_put(data):
     with np.load(data / "signs" / "words-asl.npz") as words:
-        takes = [sequence(take, WIDE).xyz for take in words["xyz"][::10]]
+        takes = [sequence(take, ASPECT).xyz for take in words["xyz"][::10]]
     held, put = [], []
     for xyz in takes:
         for first in range(0, 14, 4):  # seen, then lost for three frames
