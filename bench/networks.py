@@ -48,6 +48,8 @@ class Standard:
 _NTU_60: dict[str, Any] = {"labels": 60, "inputs": "given"}
 _TWO_PERSONS: dict[str, Any] = {**_NTU_60, "persons": 2}
 STANDARD: dict[str, Standard] = {
+    # Ours: as `signing` is shipped.
+    "arm-gru": Standard(SIGN_27, 16, {"labels": 2, "members": 3}),
     "costgcn": Standard(NTU_25_CHAIN, 300, {**_TWO_PERSONS, "scale": "persons", "beginning": "valid"}),
     # Not published: CoST-GCN's window, ST-GCN++'s blocks.
     "costgcn++": Standard(NTU_25, 300, {**_TWO_PERSONS, "beginning": "valid"}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from landmarks import Layout
-from models import continual, dsta_slr, impsgn, sca_stgcn, sgn, signing_lstm, st_sgcn, stgcn
+from models import arm_gru, continual, dsta_slr, impsgn, sca_stgcn, sgn, signing_lstm, st_sgcn, stgcn
 from models.network import Network
 
 
@@ -14,6 +14,7 @@ class UnknownNetwork(ValueError):
 
 
 NETWORKS: dict[str, tuple[type[Any], type[Network]]] = {
+    "arm-gru": (arm_gru.Config, arm_gru.ArmGRU),
     "dsta-slr": (dsta_slr.Config, dsta_slr.DSTASLR),
     "sca-stgcn": (sca_stgcn.Config, sca_stgcn.SCASTGCN),
     "impsgn": (impsgn.Config, impsgn.ImpSGN),
