@@ -158,10 +158,12 @@ def view(xyz: Points, layout: Layout, augment: Augment, random: Random) -> Point
 def _grown(xyz: Points, layout: Layout, factors: NDArray[np.float64]) -> Points:
     """The same pose with bones of other lengths: `factors` (V,) are of the bone between a joint and what it hangs on;
     of twins, left and right, the first one's counts for both. What hangs on a joint moves along with it."""
-    moved = np.zeros_like(xyz)
-    for joint, parent, bone in _skeleton(layout):
-        stretch = np.float32(factors[bone] - 1) * (xyz[:, joint] - xyz[:, parent])  # (T, 3)
-        moved[:, joint] = moved[:, parent] + np.nan_to_num(stretch)
+    joints, parents, bones = np.array(_skeleton(layout)).T
+    stretch, moved = np.zeros_like(xyz), np.zeros_like(xyz)  # (T, V, 3)
+    longer = (factors[bones] - 1).astype(np.float32)[:, None]  # (V-1, 1)
+    stretch[:, joints] = np.nan_to_num(longer * (xyz[:, joints] - xyz[:, parents]))
+    for joint, parent in zip(joints, parents, strict=True):
+        moved[:, joint] = moved[:, parent] + stretch[:, joint]
     return xyz + moved
 
 
