@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from landmarks import Layout
 from training.augment import resample
 from training.motion import hand_joints, shoulder_width
+from training.roaming import roam
 
 Points = NDArray[np.float32]
 Random = np.random.Generator
@@ -117,6 +118,15 @@ def hands_down(xyz: Points, frames: int, layout: Layout, random: Random) -> Poin
     return window
 
 
+def leave(xyz: Points, frames: int, layout: Layout, random: Random) -> Points:
+    """Hands that are out of view after whatever they did: for the last half of the window, or longer."""
+    first = random.integers(0, max(1, len(xyz) - frames + 1))
+    window = resample(xyz, np.arange(first, first + frames, dtype=np.float64)).copy()
+    gone = int(random.integers(frames // 2, max(frames // 2, frames - 2) + 1))
+    window[frames - gone :, hand_joints(layout)] = np.nan
+    return window
+
+
 def nobody(xyz: Points, frames: int, layout: Layout, random: Random) -> Points:
     """Nobody is seen."""
     return np.full((frames, *xyz.shape[1:]), np.nan, dtype=np.float32)
@@ -132,6 +142,8 @@ IDLE: dict[str, Maker] = {
     "flicker": flicker,
     "scramble": scramble,
     "hands_down": hands_down,
+    "leave": leave,
+    "roam": roam,
     "nobody": nobody,
 }
 """Kind of idleness -> its maker."""
