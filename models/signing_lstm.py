@@ -34,8 +34,6 @@ class Config:
         unless the layout has OpenPose's own, as in the published demo.
     hands: the joints left_hand_* and right_hand_* too.
     wrist_flow: a second input a joint: how it moves against the wrist of its own hand.
-    places: further inputs a joint: where it is, where from its own wrist, its velocity, and whether it is seen, as
-        CausalNormalise describes them. Of the layout's own joints, in units of a running mean only.
     width: of the shoulders, the unit of motion: a `running` mean (CausalNormalise with `memory_s`), or the mean over
         the `clip`, which looks ahead, as the published training did.
     axes: 2 leaves z out, 3 keeps it.
@@ -50,7 +48,6 @@ class Config:
     points: Literal["own", "body_25"] = "own"
     hands: bool = True
     wrist_flow: bool = False
-    places: bool = False
     width: Literal["running", "clip"] = "running"
     memory_s: float = 1.0
     axes: int = 2
@@ -71,8 +68,6 @@ class Config:
         ):
             if value not in known:
                 raise ValueError(f"{name} is one of {', '.join(known)}, got {value!r}")
-        if self.places and (self.points, self.width, self.hands) != ("own", "running", True):
-            raise ValueError("places are of the layout's own joints, with hands, in units of a running mean")
 
 
 class Flow(nn.Module):
@@ -82,8 +77,7 @@ class Flow(nn.Module):
     Normalise and CausalNormalise say.
 
     In: (B, T, V, 3) in square units, NaN where unseen. Out: (B, C, T, P) of P points; C = 1, or 2 with `wrist_flow`:
-    the second is the motion against the wrist of the point's hand, 0 off the hands. With `places` the channels of
-    CausalNormalise follow.
+    the second is the motion against the wrist of the point's hand, 0 off the hands.
     """
 
     def __init__(self, layout: Layout, config: Config) -> None:
@@ -102,9 +96,6 @@ class Flow(nn.Module):
             else CausalNormalise(target, config.fps, config.memory_s, config.axes)
         )
         roots, on_hand = hand_roots(target)
-        self.places = config.places
-        if self.places:
-            self.channels += self.reference.channels
         self.register_buffer("blend", weights, persistent=False)
         self.register_buffer("roots", roots, persistent=False)
         self.register_buffer("on_hand", on_hand, persistent=False)
@@ -139,8 +130,6 @@ class Flow(nn.Module):
             on_hand = (speed.index_select(2, self.roots) > 0) * self.on_hand  # (B, T, P, 1)
             flows.append(_norm(local[:, 1:] - local[:, :-1]) * speed * on_hand)  # (B, T, P, 1)
         features = torch.cat(flows, dim=-1).permute(0, 3, 1, 2)  # (B, C, T, P)
-        if self.places and isinstance(self.reference, CausalNormalise):
-            features = torch.cat([features, self.reference.advance(landmarks, state)[0]], dim=1)  # (B, C, T, P)
         return features, (slow, frames[:, -1])
 
     def _made(self, landmarks: Tensor) -> tuple[Tensor, Tensor]:

@@ -222,26 +222,3 @@ def test_impossible_values_are_refused(options, named):
 def test_a_layout_that_gives_no_point_is_refused():
     with pytest.raises(ValueError, match="hand_21 gives no point"):
         made(HAND_21, points="body_25")
-
-
-def test_places_are_the_described_joints_after_the_flow():
-    network = made(places=True, wrist_flow=True)
-    xyz = moving(missing=0.2)
-    seen = network.features(xyz)
-    torch.testing.assert_close(seen[:, :2], made(wrist_flow=True).features(xyz))
-    torch.testing.assert_close(seen[:, 2:], network.features.reference(xyz))
-
-
-def test_places_are_told_frame_by_frame_as_of_a_clip():
-    network, xyz = made(places=True), moving(missing=0.2)
-    state, said = network.start(2), []
-    for frame in xyz.unbind(1):
-        logits, state = network.step(frame, state)
-        said.append(logits)
-    torch.testing.assert_close(torch.stack(said, dim=1), network.predictions(xyz), atol=1e-5, rtol=1e-5)
-
-
-@pytest.mark.parametrize("wrong", [{"points": "body_25"}, {"width": "clip"}, {"hands": False}])
-def test_places_of_other_points_are_refused(wrong):
-    with pytest.raises(ValueError, match="places"):
-        made(places=True, **wrong)
