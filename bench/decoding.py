@@ -21,7 +21,7 @@ from training.clip import Clip
 from training.online_metrics import Recording
 
 PLACE = "decoding"
-NAMES = ("signing-stream", "signs-stream")
+NAMES = ("signing", "signs-stream")
 TRIED: Mapping[str, Sequence[float]] = {
     "start_above": (0.5, 0.6, 0.7, 0.8, 0.9),
     "pad_s": (0.0, 0.1, 0.2),

@@ -29,7 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--models",
         nargs="+",
-        default=["signing-stream", "signing-stream,signs-stream", "signing,signs"],
+        default=["signing", "signing,signs-stream", "signing,signs"],
         metavar="NAME,NAME",
         help="those of a stream, one row each; default: %(default)s",
     )

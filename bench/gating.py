@@ -22,15 +22,11 @@ from training.online_metrics import Recording
 PLACE = "gating"
 GATES: Mapping[str, tuple[Gate, ...]] = {
     "hand-motions": (
-        Gate("signing-stream", ("hand-motions",)),
         Gate("signing", ("hand-motions",)),
         Gate("hand-shapes", ("hand-motions",), "only-while", ("point",)),
     ),
-    "hand-shapes": (Gate("signing-stream", ("hand-shapes",)), Gate("signing", ("hand-shapes",))),
-    "signs-stream": (
-        Gate("signing-stream", ("signs-stream",), "only-while"),
-        Gate("signing", ("signs-stream",), "only-while"),
-    ),
+    "hand-shapes": (Gate("signing", ("hand-shapes",)),),
+    "signs-stream": (Gate("signing", ("signs-stream",), "only-while"),),
 }
 """Model -> what is tried before it, one at a time."""
 ABOUT = (

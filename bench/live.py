@@ -95,7 +95,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--models",
         nargs="+",
-        default=["signing-stream", "signing-stream,signs-stream"],
+        default=["signing", "signing,signs-stream"],
         metavar="NAME,NAME",
         help="those of a stream, one case each; default: %(default)s",
     )

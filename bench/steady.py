@@ -39,7 +39,7 @@ ARMS = {
 }
 CONDITIONS = (("", 0.0), ("hands lost", 0.25), ("hands flicker", 0.2), ("noise", 0.02), ("noise", 0.05))
 """Of bench.perturb, and how much; first as recorded."""
-NAMES = ("signing", "signing-stream", "signs", "signs-stream", "hand-shapes")
+NAMES = ("signing", "signs", "signs-stream", "hand-shapes")
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,15 +6,17 @@ recurrent unit (Cho et al. 2014) carries what has been seen. It looks at no fram
 by frame with what a clip up to that frame would be.
 
 Fits of one recipe differ much where few people show what is asked for. So a network may have several members, which
-share nothing but their input, and answers by their mean.
+share nothing but their input, and answers by the mean of what they say before softmax.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from landmarks import Layout
 from models.network import Continual, State
@@ -106,8 +108,7 @@ class Arms(nn.Module):
 class Member(nn.Module):
     """One network: arms, memory, answer.
 
-    In: (B, C, T, V), and the memory of the frames before (B, H). Out: (B, T, labels), before softmax, and the memory
-    after them.
+    In: (B, C, T, V), from the start of a stream. Out: (B, T, labels), before softmax.
     """
 
     def __init__(self, layout: Layout, config: Config) -> None:
@@ -117,10 +118,24 @@ class Member(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(config.hidden, config.labels)
 
-    def forward(self, features: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, C, T, V), (B, H) -> (B, T, labels), (B, H)."""
-        y, after = self.remember(self.arms(features), memory.unsqueeze(0))  # (B, T, H), (1, B, H)
-        return self.head(self.dropout(y)), after[0]  # (B, T, labels), (B, H)
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, T, V) -> (B, T, labels)."""
+        y, _ = self.remember(self.arms(features))  # (B, T, H)
+        return self.head(self.dropout(y))  # (B, T, labels)
+
+    def step(self, features: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """What `forward` says of the next frame (B, C, 1, V), after a memory (B, H) -> (B, labels), (B, H).
+
+        The unit is written out: as products of matrices, streams that step together do not change each other's last
+        digits; in onnxruntime's own GRU they do, and each would have to be run alone.
+        """
+        x, unit = self.arms(features)[:, 0], dict(self.remember.named_parameters())  # (B, 2E)
+        given = F.linear(x, unit["weight_ih_l0"], unit["bias_ih_l0"]).chunk(3, dim=-1)  # 3 x (B, H)
+        kept = F.linear(memory, unit["weight_hh_l0"], unit["bias_hh_l0"]).chunk(3, dim=-1)  # 3 x (B, H)
+        reset, update = torch.sigmoid(given[0] + kept[0]), torch.sigmoid(given[1] + kept[1])  # (B, H), (B, H)
+        new = torch.tanh(given[2] + reset * kept[2])  # (B, H)
+        memory = new + update * (memory - new)  # (B, H)
+        return self.head(memory), memory  # (B, labels), (B, H)
 
 
 class ArmGRU(Continual):
@@ -153,46 +168,36 @@ class ArmGRU(Continual):
 
     def classify_frames(self, features: Tensor) -> Tensor:
         """(B, C, T, V) -> (B, T, labels) of every frame, before softmax."""
-        memories = self._nothing(features.shape[0])  # M x (B, H)
         if not self.training:
-            return self._together(features, memories)[0]  # (B, T, labels)
+            return torch.stack([member(features) for member in self.members]).mean(dim=0)  # (B, T, labels)
         turns = torch.randperm(features.shape[0], device=features.device) % len(self.members)  # (B)
         said = features.new_zeros(features.shape[0], features.shape[2], self.config.labels)  # (B, T, labels)
         for i, member in enumerate(self.members):
             mine = (turns == i).nonzero().squeeze(1)  # (B / M)
             if len(mine):
-                answer = member(features[mine], memories[i][mine])[0]  # (B / M, T, labels)
+                answer = member(features[mine])  # (B / M, T, labels)
                 said = said.index_copy(0, mine, answer.to(said.dtype))  # (B, T, labels)
         return said
 
-    def _together(self, features: Tensor, memories: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """(B, C, T, V), after M memories (B, H) -> logarithms of the mean of all (B, T, labels), and the memories."""
-        answers = [member(features, memory) for member, memory in zip(self.members, memories, strict=True)]
-        after = [memory for _, memory in answers]  # M x (B, H)
-        if len(answers) == 1:
-            return answers[0][0], after
-        said = torch.stack([answer.softmax(dim=-1) for answer, _ in answers]).mean(dim=0)  # (B, T, labels)
-        return said.clamp(min=1e-12).log(), after
-
     def start(self, batch: int) -> State:
         """See Continual."""
-        return State(0, (*self._normalise.start(batch), *self._nothing(batch)))
+        nothing = self._normalise.on_hand.new_zeros(batch, self.config.hidden)  # (B, H)
+        return State(0, (*self._normalise.start(batch), *[nothing] * len(self.members)))
 
     def step(self, frame: Tensor, state: State) -> tuple[Tensor, State]:
         """See Continual."""
         slow, last, *memories = state.tensors  # (B, 8), (B, V, 4), M x (B, H)
         features, seen = self._normalise.advance(frame.unsqueeze(1), (slow, last))  # (B, C, 1, V)
-        said, after = self._together(features, memories)  # (B, 1, labels)
-        return said[:, 0], State(state.frames + 1, (*seen, *after))  # (B, labels)
+        told = [
+            cast("Member", member).step(features, memory)  # (B, labels), (B, H)
+            for member, memory in zip(self.members, memories, strict=True)
+        ]
+        said, after = zip(*told, strict=True)
+        return torch.stack(said).mean(dim=0), State(state.frames + 1, (*seen, *after))  # (B, labels)
 
     def exact(self, state: State) -> bool:
         """Always: a clip's answer does not wait for frames either."""
         return True
-
-    def _nothing(self, batch: int) -> list[Tensor]:
-        """The memory of each member before anything was seen, M x (B, H)."""
-        nothing = self._normalise.on_hand.new_zeros(batch, self.config.hidden)  # (B, H)
-        return [nothing] * len(self.members)
 
     @property
     def _normalise(self) -> CausalNormalise:

@@ -48,8 +48,8 @@ def service(redis):
 
 def start(resumable):
     # A threshold of 0 is reached by anything: an event is open at every moment.
-    always = {"signing-stream": {"start_above": 0.0, "stop_below": 0.0, "min_duration_s": 0.0}}
-    return {"type": "start", "models": ["signing-stream"], "decoding": always, "resumable": resumable}
+    always = {"signing": {"start_above": 0.0, "stop_below": 0.0, "min_duration_s": 0.0}}
+    return {"type": "start", "models": ["signing"], "decoding": always, "resumable": resumable}
 
 
 def until(socket, kind):

@@ -26,7 +26,6 @@ def test_all_models_are_ready_and_say_where_they_come_from(shipped):
         "hand-motions",
         "hand-shapes",
         "signing",
-        "signing-stream",
         "signs",
         "signs-stream",
     }
