@@ -82,7 +82,8 @@ def _is_single(value: onnx.ValueInfoProto) -> bool:
 def int8(model: onnx.ModelProto, given: Sequence[Given]) -> onnx.ModelProto:
     """A copy whose Conv and MatMul with weights of their own work on 8-bit integers.
 
-    Weights take seven of the eight bits: processors without VNNI add two products in 16 bits, which eight would overflow.
+    Weights take seven of the eight bits: processors without VNNI add two products in 16 bits, which eight would
+    overflow.
 
     given: inputs of the graph, by which the ranges of values are told. Raises ValueError for none.
     """
