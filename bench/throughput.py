@@ -42,6 +42,7 @@ LAYOUT, FRAMES, LABELS = SIGN_27, 32, 10
 _SLIM: dict[str, Any] = {"widths": (48, 48, 96, 96, 128), "strides": (1, 2, 1, 2, 1)}
 _SLIM_STREAM: dict[str, Any] = {"widths": (48, 48, 96, 96, 128), "strides": (1, 1, 1, 1, 1), "pool_size": 8}
 SIZES: dict[str, dict[str, Any]] = {
+    "arm-gru": {"members": 3},
     "costgcn": {**_SLIM_STREAM, "kernel": 5},
     "costgcn++": {**_SLIM_STREAM, "kernel": 5},
     "dsta-slr": {"widths": (32, 64, 128), "strides": (1, 2, 2), "frames": FRAMES},
