@@ -8,7 +8,7 @@ FRAMES = 12
 """T of the windows that the suites use."""
 
 SMALL: dict[str, dict[str, Any]] = {
-    "arm-gru": {"members": 2, "inner": 16, "embed": 12, "hidden": 12, "input_dropout": 0.1, "dropout": 0.1},
+    "arm-gru": {"inner": 16, "embed": 12, "hidden": 12, "input_dropout": 0.1, "dropout": 0.1},
     "dsta-slr": {"widths": (8, 16), "strides": (1, 2), "subsets": 2, "kernels": (3, 5), "expansion": 2, "frames": 8},
     "sca-stgcn": {"widths": (8, 16), "dilations": (1, 2), "signer_width": 8, "hidden": 8, "signers": 3},
     "impsgn": {

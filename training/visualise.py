@@ -65,7 +65,7 @@ def before_head(network: Network, windows: Tensor) -> Tensor:
                     return found  # (B, D)
     raise NoEmbedding(
         f"the logits of {type(network).__name__} are not those of one linear layer, so there is nothing before it; "
-        "of the networks in models.NETWORKS all end in one as they are built by default"
+        "of the networks in models.NETWORKS all end in one as they are built by default (with one member)"
     )
 
 
