@@ -12,11 +12,9 @@ share nothing but their input, and answers by the mean of what they say before s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from landmarks import Layout
 from models.network import Continual, State
@@ -108,7 +106,7 @@ class Arms(nn.Module):
 class Member(nn.Module):
     """One network: arms, memory, answer.
 
-    In: (B, C, T, V), from the start of a stream. Out: (B, T, labels), before softmax.
+    In: (B, C, T, V), after a memory (B, H) or after nothing. Out: (B, T, labels), before softmax, and the memory after.
     """
 
     def __init__(self, layout: Layout, config: Config) -> None:
@@ -118,24 +116,11 @@ class Member(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(config.hidden, config.labels)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, C, T, V) -> (B, T, labels)."""
-        y, _ = self.remember(self.arms(features))  # (B, T, H)
-        return self.head(self.dropout(y))  # (B, T, labels)
-
-    def step(self, features: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """What `forward` says of the next frame (B, C, 1, V), after a memory (B, H) -> (B, labels), (B, H).
-
-        The unit is written out: as products of matrices, streams that step together do not change each other's last
-        digits; in onnxruntime's own GRU they do, and each would have to be run alone.
-        """
-        x, unit = self.arms(features)[:, 0], dict(self.remember.named_parameters())  # (B, 2E)
-        given = F.linear(x, unit["weight_ih_l0"], unit["bias_ih_l0"]).chunk(3, dim=-1)  # 3 x (B, H)
-        kept = F.linear(memory, unit["weight_hh_l0"], unit["bias_hh_l0"]).chunk(3, dim=-1)  # 3 x (B, H)
-        reset, update = torch.sigmoid(given[0] + kept[0]), torch.sigmoid(given[1] + kept[1])  # (B, H), (B, H)
-        new = torch.tanh(given[2] + reset * kept[2])  # (B, H)
-        memory = new + update * (memory - new)  # (B, H)
-        return self.head(memory), memory  # (B, labels), (B, H)
+    def forward(self, features: Tensor, memory: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(B, C, T, V), (B, H) -> (B, T, labels), (B, H)."""
+        before = None if memory is None else memory.unsqueeze(0)  # (1, B, H)
+        y, after = self.remember(self.arms(features), before)  # (B, T, H), (1, B, H)
+        return self.head(self.dropout(y)), after[0]  # (B, T, labels), (B, H)
 
 
 class ArmGRU(Continual):
@@ -169,13 +154,13 @@ class ArmGRU(Continual):
     def classify_frames(self, features: Tensor) -> Tensor:
         """(B, C, T, V) -> (B, T, labels) of every frame, before softmax."""
         if not self.training:
-            return torch.stack([member(features) for member in self.members]).mean(dim=0)  # (B, T, labels)
+            return torch.stack([member(features)[0] for member in self.members]).mean(dim=0)  # (B, T, labels)
         turns = torch.randperm(features.shape[0], device=features.device) % len(self.members)  # (B)
         said = features.new_zeros(features.shape[0], features.shape[2], self.config.labels)  # (B, T, labels)
         for i, member in enumerate(self.members):
             mine = (turns == i).nonzero().squeeze(1)  # (B / M)
             if len(mine):
-                answer = member(features[mine])  # (B / M, T, labels)
+                answer, _ = member(features[mine])  # (B / M, T, labels)
                 said = said.index_copy(0, mine, answer.to(said.dtype))  # (B, T, labels)
         return said
 
@@ -188,12 +173,9 @@ class ArmGRU(Continual):
         """See Continual."""
         slow, last, *memories = state.tensors  # (B, 8), (B, V, 4), M x (B, H)
         features, seen = self._normalise.advance(frame.unsqueeze(1), (slow, last))  # (B, C, 1, V)
-        told = [
-            cast("Member", member).step(features, memory)  # (B, labels), (B, H)
-            for member, memory in zip(self.members, memories, strict=True)
-        ]
-        said, after = zip(*told, strict=True)
-        return torch.stack(said).mean(dim=0), State(state.frames + 1, (*seen, *after))  # (B, labels)
+        told = [member(features, memory) for member, memory in zip(self.members, memories, strict=True)]
+        said, after = zip(*told, strict=True)  # M x (B, 1, labels), M x (B, H)
+        return torch.stack(said).mean(dim=0)[:, 0], State(state.frames + 1, (*seen, *after))  # (B, labels)
 
     def exact(self, state: State) -> bool:
         """Always: a clip's answer does not wait for frames either."""

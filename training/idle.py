@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from landmarks import Layout
 from training.augment import resample
 from training.motion import hand_joints, shoulder_width
-from training.roaming import roam
+from training.roaming import eased, roam
 
 Points = NDArray[np.float32]
 Random = np.random.Generator
@@ -63,7 +63,7 @@ def reach(xyz: Points, frames: int, layout: Layout, random: Random) -> Points:
     poses = np.stack([_any_frame(xyz, random), _any_frame(xyz, random)])
     start = random.uniform(-frames, frames)
     time = np.clip((np.arange(frames) - start) / random.uniform(4, 14), 0, 1)
-    window = resample(poses, time**3 * (10 - 15 * time + 6 * time**2))
+    window = resample(poses, eased(time))
     width = shoulder_width(xyz, layout)
     return window + (random.standard_normal(window.shape) * width * 0.01 * random.random()).astype(np.float32)
 
@@ -110,18 +110,22 @@ def scramble(xyz: Points, frames: int, layout: Layout, random: Random) -> Points
     return xyz[random.integers(len(xyz), size=frames)].copy()
 
 
+def _played(xyz: Points, frames: int, random: Random) -> Points:
+    """(T, V, 3) a piece of a take, as it was; its last frame is held where the take ends."""
+    first = random.integers(0, max(1, len(xyz) - frames + 1))
+    return resample(xyz, np.arange(first, first + frames, dtype=np.float64)).copy()
+
+
 def hands_down(xyz: Points, frames: int, layout: Layout, random: Random) -> Points:
     """A take in which the hands are not found at all: only the pose is left."""
-    first = random.integers(0, max(1, len(xyz) - frames + 1))
-    window = resample(xyz, np.arange(first, first + frames, dtype=np.float64)).copy()
+    window = _played(xyz, frames, random)
     window[:, hand_joints(layout)] = np.nan
     return window
 
 
 def leave(xyz: Points, frames: int, layout: Layout, random: Random) -> Points:
     """Hands that are out of view after whatever they did: for the last half of the window, or longer."""
-    first = random.integers(0, max(1, len(xyz) - frames + 1))
-    window = resample(xyz, np.arange(first, first + frames, dtype=np.float64)).copy()
+    window = _played(xyz, frames, random)
     gone = int(random.integers(frames // 2, max(frames // 2, frames - 2) + 1))
     window[frames - gone :, hand_joints(layout)] = np.nan
     return window

@@ -54,6 +54,12 @@ def roam(xyz: Points, frames: int, layout: Layout, random: Random) -> Points:
     return (window + leaning + trembling).astype(np.float32)
 
 
+def eased(share: Path) -> Path:
+    """How far a hand has come after a share of its stroke's time, 0..1: slow at both ends, the smoothest there is
+    (minimum jerk, Flash and Hogan 1985)."""
+    return share**3 * (10 - 15 * share + 6 * share**2)
+
+
 def _strokes(frames: int, random: Random) -> Path:
     """(T, 2) from place to place in -1.2..1.2, each stroke slow at both ends, with rests between some; from somewhere
     within."""
@@ -64,7 +70,7 @@ def _strokes(frames: int, random: Random) -> Path:
         to = np.clip(to, -1.2, 1.2)
         steps = int(random.integers(3, 16))
         share = (np.arange(steps) + 1) / steps
-        parts.append(place + (to - place) * (share**3 * (10 - 15 * share + 6 * share**2))[:, None])
+        parts.append(place + (to - place) * eased(share)[:, None])
         rests = int(random.integers(1, 10)) if random.random() < 0.3 else 0
         parts.append(np.repeat(to[None], rests, axis=0))
         place, length = to, length + steps + rests

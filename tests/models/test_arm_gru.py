@@ -51,7 +51,7 @@ def test_a_stream_is_answered_like_the_clip_up_to_its_frame(layout, seed, missin
 
 def test_members_answer_by_their_mean_before_softmax():
     network, xyz = made(), moving()
-    alone = [member(network.features(xyz)) for member in network.members]
+    alone = [member(network.features(xyz))[0] for member in network.members]
     assert (alone[0] - alone[1]).abs().max() > 1e-2
     torch.testing.assert_close(network.predictions(xyz), torch.stack(alone).mean(dim=0))
 
