@@ -7,8 +7,9 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do $$p -c '$(SUPPORTED
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-# Test files side by side, as many as there are cores, up to four: each runs its networks on one thread.
-SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
+# Test files side by side, as many as there are cores, up to four: each runs its networks on one thread. Where a test
+# takes its process down, the others go on without it: pytest-xdist 3.8 waits for ever after it has begun another.
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --max-worker-restart 0
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check check-format check-lint check-types check-contracts check-static test-fast format bench docker-test hooks clean
