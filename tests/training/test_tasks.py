@@ -7,7 +7,7 @@ from landmarks import HOLISTIC_75, SIGN_27
 from training import datasets
 from training.augment import Augment
 from training.tasks import Gesture, Signing, UnknownTask, find_task
-from training.tasks.gesture import GestureConfig
+from training.tasks.gesture import GestureConfig, laid_over
 from training.tasks.signing import SigningConfig
 
 
@@ -86,6 +86,50 @@ def test_gesture_draws_every_label_and_cuts_one_window_a_clip(clips):
     drawn = [task.sampler(clips, Augment()).draw(random) for _ in range(60)]
     assert {truth for _, truth, _ in drawn} == {0, 1}
     assert {window.shape for window, _, _ in drawn} == {(12, 27, 3)}
+
+
+STILL_CAMERA = Augment(
+    rate_low=1, rate_high=1, wobble=0, rotate_deg=0, turn_deg=0, stretch=0, scale=0, shift=0, noise=0, lose_hand=0,
+    lose_frame=0, lose_pose=0, late=0, ended=0,
+)  # fmt: skip
+
+
+def test_a_lead_goes_before_the_window_and_changes_nothing_in_it(clips):
+    plain, led = (
+        Gesture(GestureConfig(words=("wave",), lead=lead), SIGN_27, 12, 15, 0.5).sampler(clips, STILL_CAMERA)
+        for lead in (0, 9)
+    )
+    nose = SIGN_27.indices("nose")[0]
+    before = []
+    for seed in range(100):
+        window, truth, signer = plain.draw(np.random.default_rng(seed))
+        longer, also, who = led.draw(np.random.default_rng(seed))
+        assert longer.shape == (21, 27, 3)
+        assert (truth, signer) == (also, who)
+        began = int(np.isfinite(window[..., 0]).any(axis=1).argmax())
+        np.testing.assert_array_equal(longer[9 + began :], window[began:])
+        before.append(int(np.isfinite(longer[: 9 + began, nose, 0]).sum()))
+    assert {0, 9} <= set(before)
+    assert len(set(before)) > 5
+
+
+def test_what_leads_is_laid_over_the_body_that_follows(clips):
+    before, after = (clip.points(SIGN_27, 15) for clip in clips[:2])
+    shoulders = SIGN_27.indices("left_shoulder", "right_shoulder")
+    moved = before * 0.5 + 0.3
+    laid = laid_over(moved, after, SIGN_27)
+    middles = [points[shoulders, :2].mean(axis=0) for points in (laid[-1], after[0])]
+    widths = [np.linalg.norm(np.diff(points[shoulders, :2], axis=0)) for points in (laid[-1], after[0])]
+    np.testing.assert_allclose(middles[0], middles[1], atol=1e-6)
+    np.testing.assert_allclose(widths[0], widths[1], rtol=1e-5)
+    np.testing.assert_allclose(np.diff(laid, axis=0), np.diff(laid_over(before, after, SIGN_27), axis=0), atol=1e-6)
+    assert laid_over(np.full_like(before, np.nan), after, SIGN_27) is None
+    assert laid_over(before, np.full_like(after, np.nan), SIGN_27) is None
+
+
+def test_a_lead_of_less_than_nothing_is_refused():
+    with pytest.raises(ValueError, match="lead is at least 0 frames, got -1"):
+        GestureConfig(words=("wave",), lead=-1)
 
 
 def test_a_word_nobody_shows_is_an_error_not_an_empty_class(clips):

@@ -15,6 +15,7 @@ from training.augment import Augment, clip_window, retime, track, view
 from training.clip import Clip
 from training.idle import Mix
 from training.motion import hands_seen
+from training.tasks.frames import bridge
 from training.tasks.task import Drawn, Take, count, labelled
 from training.windows import Labelled, Windows, stack
 
@@ -33,6 +34,8 @@ class GestureConfig:
         made (training.idle) or cut across the end of one word and the start of the next.
     made: kinds of made windows, and how often, relative to each other.
     least_overlap: share of a word that its window holds at least.
+    lead: most frames before a training window in which the same body has shown something else; for networks that carry
+        a state, which in a stream has always seen more than a window.
     """
 
     words: tuple[str, ...]
@@ -45,6 +48,7 @@ class GestureConfig:
     others_share: float = 0.25
     made: dict[str, float] | None = None
     least_overlap: float = 0.75
+    lead: int = 0
 
     def __post_init__(self) -> None:
         if not self.words or self.background in self.words:
@@ -56,6 +60,8 @@ class GestureConfig:
         Mix(self.made)
         if not 0 < self.least_overlap <= 1:
             raise ValueError(f"least_overlap lies in 0..1, got {self.least_overlap}")
+        if self.lead < 0:
+            raise ValueError(f"lead is at least 0 frames, got {self.lead}")
 
 
 class Gesture:
@@ -97,6 +103,10 @@ class Gesture:
         return stack(found)
 
 
+LONGEST_WAY = 6
+"""Frames from what leads to a window to what it begins with, at most."""
+
+
 class Sampler:
     """Training windows, labels and persons drawn evenly, augmented in raw coordinates."""
 
@@ -128,30 +138,50 @@ class Sampler:
         self._mix = Mix(task.config.made)
 
     def draw(self, random: np.random.Generator) -> Drawn:
-        """One window (T, V, 3), its label's position, and who is seen."""
+        """One window (T, V, 3), its label's position, and who is seen; (lead + T, V, 3) with a lead."""
+        task = self._task
+        window, truth, signer = self._shown(random)
+        if task.config.lead:
+            window = self._led(window, random)
+        window = view(window, task.layout, self._augment, random)
+        return Drawn(track(window, task.layout, self._augment, random), truth, signer)
+
+    def _shown(self, random: np.random.Generator) -> tuple[Points, int, int]:
+        """One window before it is augmented, its label's position, and its signer."""
         task, config = self._task, self._task.config
-        chance, truth = random.random(), self._none
+        chance = random.random()
         if chance < config.words_share:
             truth = sorted(self._words)[random.integers(len(self._words))]
             take = self._take(truth, random)
-            window = self._around(retime(take.points, self._augment, random), random)
-        elif chance < config.words_share + config.others_share:
+            return self._around(retime(take.points, self._augment, random), random), truth, take.signer
+        if chance < config.words_share + config.others_share:
             # Half idle takes, half other signs.
             kind = self._kinds[random.integers(len(self._kinds))]
             if "idle" in self._others and random.random() < 0.5:
                 kind = "idle"
             takes = self._others[kind]
             take = takes[random.integers(len(takes))]
-            window = self._around(retime(take.points, self._augment, random), random)
-        elif random.random() < 0.25:
+            return self._around(retime(take.points, self._augment, random), random), self._none, take.signer
+        if random.random() < 0.25:
             window, signer = self._between(random)
-            take = Take(window, signer)
-        else:
-            make = self._mix.draw(random)
-            take = self._loose[random.integers(len(self._loose))]
-            window = make(take.points, task.frames, task.layout, random)
-        window = view(window, task.layout, self._augment, random)
-        return Drawn(track(window, task.layout, self._augment, random), truth, take.signer)
+            return window, self._none, signer
+        make = self._mix.draw(random)
+        take = self._loose[random.integers(len(self._loose))]
+        return make(take.points, task.frames, task.layout, random), self._none, take.signer
+
+    def _led(self, window: Points, random: np.random.Generator) -> Points:
+        """(lead + T, V, 3) a window right after the end of another one, whatever that shows; nothing before that."""
+        lead, layout = self._task.config.lead, self._task.layout
+        led = np.full((lead + len(window), *window.shape[1:]), np.nan, np.float32)
+        began = int(np.isfinite(window[..., 0]).any(axis=1).argmax())  # nothing had come before
+        window = window[began:]
+        frames = int(random.integers(lead + 1))
+        steps = min(int(random.integers(LONGEST_WAY + 1)), frames)
+        before = laid_over(self._shown(random)[0][-(frames - steps) :], window, layout) if frames > steps else None
+        if before is not None:
+            window = np.concatenate([before, bridge(before[-1], window[0], steps), window])
+        led[len(led) - len(window) :] = window
+        return led
 
     def _take(self, word: int, random: np.random.Generator) -> Take:
         persons = sorted(self._words[word])
@@ -178,3 +208,21 @@ class Sampler:
         before, after = self._take(one, random), self._take(other, random)
         window = np.concatenate([before.points[-half:], after.points[: self._task.frames - half]])[-self._task.frames :]
         return window, before.signer if before.signer == after.signer else -1
+
+
+def laid_over(before: Points, after: Points, layout: Layout) -> Points | None:
+    """(S, V, 3) frames, moved and scaled until their last shoulders are where the first ones of others (T, V, 3) are;
+    None where either never shows both."""
+    ends = []
+    for points, which in ((before, -1), (after, 0)):
+        shoulders = points[:, layout.indices("left_shoulder", "right_shoulder"), :2]  # (T, 2, 2)
+        seen = np.flatnonzero(np.isfinite(shoulders).all(axis=(1, 2)))
+        if not len(seen):
+            return None
+        ends.append(shoulders[seen[which]])
+    old, new = ends
+    width = max(float(np.linalg.norm(old[0] - old[1])), 1e-4)
+    growth = np.float32(np.linalg.norm(new[0] - new[1]) / width)
+    laid = before * growth
+    laid[..., :2] += new.mean(axis=0) - old.mean(axis=0) * growth
+    return laid
