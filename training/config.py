@@ -212,8 +212,10 @@ class Recipe:
             raise ConfigError(f"the task {self.task} needs a section [{self.task}]")
         if self.data.clips and self.task != "frames":
             raise ConfigError(f"data.clips are for the task frames, not for {self.task}")
-        if self.by_frame and not issubclass(NETWORKS[self.network.name][1], Continual):
-            raise ConfigError(f"{self.task}.every is for continual networks, {self.network.name} is none")
+        for key in ("every", "lead"):
+            asked = getattr(getattr(self, self.task), key, False)
+            if asked and not issubclass(NETWORKS[self.network.name][1], Continual):
+                raise ConfigError(f"{self.task}.{key} is for continual networks, {self.network.name} is none")
         if self.by_frame and self.signers.on:
             raise ConfigError(f"[signers] is for windows, not for {self.task}.every")
 

@@ -36,6 +36,8 @@ def test_there_are_recipes():
         ("fit.epochs=true", "fit.epochs must be int"),
         ("fit.epochs=0", "at least 1"),
         ("events.rule=loud", "events.rule"),
+        ("signing.lead=-1", "lead is at least 0 frames, got -1"),
+        ("signing.lead=8", r"signing\.lead is for continual networks, stgcn is none"),
         ("signing.made.dance=1", "unknown kind of idle window dance"),
         ("augment.rate_low=9", "rate_low"),
         ("epochs", "section.key=value"),

@@ -1,4 +1,5 @@
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
@@ -7,7 +8,8 @@ from landmarks import HOLISTIC_75, SIGN_27
 from training import datasets
 from training.augment import Augment
 from training.tasks import Gesture, Signing, UnknownTask, find_task
-from training.tasks.gesture import GestureConfig, laid_over
+from training.tasks.gesture import GestureConfig
+from training.tasks.lead import laid_over
 from training.tasks.signing import SigningConfig
 
 
@@ -94,11 +96,15 @@ STILL_CAMERA = Augment(
 )  # fmt: skip
 
 
-def test_a_lead_goes_before_the_window_and_changes_nothing_in_it(clips):
-    plain, led = (
-        Gesture(GestureConfig(words=("wave",), lead=lead), SIGN_27, 12, 15, 0.5).sampler(clips, STILL_CAMERA)
-        for lead in (0, 9)
-    )
+def with_lead(task, lead):
+    if task is Gesture:
+        return Gesture(GestureConfig(words=("wave",), lead=lead), SIGN_27, frames=12, fps=15, centre=0.5)
+    return Signing(SigningConfig(lead=lead), SIGN_27, frames=12, fps=15, centre=0.5)
+
+
+@pytest.mark.parametrize("task", [Gesture, Signing])
+def test_a_lead_goes_before_the_window_and_changes_nothing_in_it(clips, task):
+    plain, led = (with_lead(task, lead).sampler(clips, STILL_CAMERA) for lead in (0, 9))
     nose = SIGN_27.indices("nose")[0]
     before = []
     for seed in range(100):
@@ -128,8 +134,25 @@ def test_what_leads_is_laid_over_the_body_that_follows(clips):
 
 
 def test_a_lead_of_less_than_nothing_is_refused():
-    with pytest.raises(ValueError, match="lead is at least 0 frames, got -1"):
-        GestureConfig(words=("wave",), lead=-1)
+    for config in (SigningConfig, partial(GestureConfig, words=("wave",))):
+        with pytest.raises(ValueError, match="lead is at least 0 frames, got -1"):
+            config(lead=-1)
+
+
+def test_a_word_that_has_begun_is_not_yet_told(clips):
+    config = GestureConfig(words=("wave",), words_share=0.5, others_share=0.1, begun_share=0.4)
+    task = Gesture(config, SIGN_27, frames=12, fps=15, centre=0.5)
+    sampler = task.sampler(clips, STILL_CAMERA)
+    drawn = [sampler.draw(np.random.default_rng(seed)) for seed in range(200)]
+    frames = [int(np.isfinite(window[:, 0, 0]).sum()) for window, truth, _ in drawn if truth == 1]
+    longest = max(len(clip.points(SIGN_27, 15)) for clip in clips)
+    short = [count for count in frames if count <= longest // 3 + 1]
+    assert 0.6 < len(short) / len(frames) < 0.95
+
+
+def test_words_that_are_all_held_have_no_beginning():
+    with pytest.raises(ValueError, match="words that are not held, and all are"):
+        GestureConfig(words=("wave",), held=("wave",), begun_share=0.1)
 
 
 def test_a_word_nobody_shows_is_an_error_not_an_empty_class(clips):

@@ -15,7 +15,7 @@ from training.augment import Augment, clip_window, retime, track, view
 from training.clip import Clip
 from training.idle import Mix
 from training.motion import hands_seen
-from training.tasks.frames import bridge
+from training.tasks.lead import led
 from training.tasks.task import Drawn, Take, count, labelled
 from training.windows import Labelled, Windows, stack
 
@@ -32,6 +32,7 @@ class GestureConfig:
     held: words that hardly move: no still window is made from them, it would show the word.
     words_share, others_share: shares of training windows from words, and from idle takes and other signs; the rest is
         made (training.idle) or cut across the end of one word and the start of the next.
+    begun_share: share of training windows that end within the first third of a word, one that is not held: not yet it.
     made: kinds of made windows, and how often, relative to each other.
     least_overlap: share of a word that its window holds at least.
     lead: most frames before a training window in which the same body has shown something else; for networks that carry
@@ -46,6 +47,7 @@ class GestureConfig:
     held: tuple[str, ...] = ()
     words_share: float = 0.6
     others_share: float = 0.25
+    begun_share: float = 0.0
     made: dict[str, float] | None = None
     least_overlap: float = 0.75
     lead: int = 0
@@ -55,8 +57,11 @@ class GestureConfig:
             raise ValueError(f"need words, none of them {self.background!r}")
         if stray := (set(self.same.values()) | set(self.held)) - set(self.words):
             raise ValueError(f"{', '.join(sorted(stray))}: in same or held, and not among the words")
-        if not (self.words_share > 0 and self.others_share >= 0 and self.words_share + self.others_share <= 1):
-            raise ValueError(f"words_share + others_share are shares of 1, got {self.words_share}, {self.others_share}")
+        shares = (self.words_share, self.others_share, self.begun_share)
+        if not (self.words_share > 0 and min(shares) >= 0 and sum(shares) <= 1):
+            raise ValueError(f"words_share + others_share + begun_share are shares of 1, got {shares}")
+        if self.begun_share and not set(self.words) - set(self.held):
+            raise ValueError("begun_share asks for words that are not held, and all are")
         Mix(self.made)
         if not 0 < self.least_overlap <= 1:
             raise ValueError(f"least_overlap lies in 0..1, got {self.least_overlap}")
@@ -103,10 +108,6 @@ class Gesture:
         return stack(found)
 
 
-LONGEST_WAY = 6
-"""Frames from what leads to a window to what it begins with, at most."""
-
-
 class Sampler:
     """Training windows, labels and persons drawn evenly, augmented in raw coordinates."""
 
@@ -135,6 +136,7 @@ class Sampler:
             there = labels.existing((clip.label for clip in clips), [task.background])
             raise labels.EmptyClass(f"no training clip shows {task.background}; check the split and [gesture]; {there}")
         self._kinds = sorted(self._others)
+        self._moving = sorted(set(self._words) - held)
         self._mix = Mix(task.config.made)
 
     def draw(self, random: np.random.Generator) -> Drawn:
@@ -142,7 +144,7 @@ class Sampler:
         task = self._task
         window, truth, signer = self._shown(random)
         if task.config.lead:
-            window = self._led(window, random)
+            window = led(window, lambda: self._shown(random)[0], task.config.lead, task.layout, random)
         window = view(window, task.layout, self._augment, random)
         return Drawn(track(window, task.layout, self._augment, random), truth, signer)
 
@@ -162,26 +164,16 @@ class Sampler:
             takes = self._others[kind]
             take = takes[random.integers(len(takes))]
             return self._around(retime(take.points, self._augment, random), random), self._none, take.signer
+        if chance < config.words_share + config.others_share + config.begun_share:
+            take = self._take(self._moving[random.integers(len(self._moving))], random)
+            points = retime(take.points, self._augment, random)
+            return clip_window(points, int(random.integers(len(points) // 3 + 1)), task.frames), self._none, take.signer
         if random.random() < 0.25:
             window, signer = self._between(random)
             return window, self._none, signer
         make = self._mix.draw(random)
         take = self._loose[random.integers(len(self._loose))]
         return make(take.points, task.frames, task.layout, random), self._none, take.signer
-
-    def _led(self, window: Points, random: np.random.Generator) -> Points:
-        """(lead + T, V, 3) a window right after the end of another one, whatever that shows; nothing before that."""
-        lead, layout = self._task.config.lead, self._task.layout
-        led = np.full((lead + len(window), *window.shape[1:]), np.nan, np.float32)
-        began = int(np.isfinite(window[..., 0]).any(axis=1).argmax())  # nothing had come before
-        window = window[began:]
-        frames = int(random.integers(lead + 1))
-        steps = min(int(random.integers(LONGEST_WAY + 1)), frames)
-        before = laid_over(self._shown(random)[0][-(frames - steps) :], window, layout) if frames > steps else None
-        if before is not None:
-            window = np.concatenate([before, bridge(before[-1], window[0], steps), window])
-        led[len(led) - len(window) :] = window
-        return led
 
     def _take(self, word: int, random: np.random.Generator) -> Take:
         persons = sorted(self._words[word])
@@ -208,21 +200,3 @@ class Sampler:
         before, after = self._take(one, random), self._take(other, random)
         window = np.concatenate([before.points[-half:], after.points[: self._task.frames - half]])[-self._task.frames :]
         return window, before.signer if before.signer == after.signer else -1
-
-
-def laid_over(before: Points, after: Points, layout: Layout) -> Points | None:
-    """(S, V, 3) frames, moved and scaled until their last shoulders are where the first ones of others (T, V, 3) are;
-    None where either never shows both."""
-    ends = []
-    for points, which in ((before, -1), (after, 0)):
-        shoulders = points[:, layout.indices("left_shoulder", "right_shoulder"), :2]  # (T, 2, 2)
-        seen = np.flatnonzero(np.isfinite(shoulders).all(axis=(1, 2)))
-        if not len(seen):
-            return None
-        ends.append(shoulders[seen[which]])
-    old, new = ends
-    width = max(float(np.linalg.norm(old[0] - old[1])), 1e-4)
-    growth = np.float32(np.linalg.norm(new[0] - new[1]) / width)
-    laid = before * growth
-    laid[..., :2] += new.mean(axis=0) - old.mean(axis=0) * growth
-    return laid

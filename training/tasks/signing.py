@@ -15,6 +15,7 @@ from training.augment import Augment, clip_window, retime, track, view
 from training.clip import Clip
 from training.idle import Mix
 from training.motion import hand_speed, hands_seen
+from training.tasks.lead import led
 from training.tasks.stretches import StretchConfig, Stretches
 from training.tasks.task import Drawn, Take, count, labelled
 from training.tasks.task import Sampler as AnySampler
@@ -34,8 +35,11 @@ class SigningConfig:
     made: kinds of made windows, and how often, relative to each other.
     least_speed: a window of a sign clip trains as signing from this hand speed on (shoulder widths per second);
         slower ones are left out, for a hand that is merely held is not told from one that rests.
+    lead: most frames before a training window in which the same body has shown something else; for networks that carry
+        a state, which in a stream has always seen more than a window.
     every: a training sample is a stretch of signs and idleness by turns, with a label for every frame (continual
-        networks only); then `positives` and `idle` play no part, and `stretch` says how stretches are put together.
+        networks only); then `positives`, `idle` and `lead` play no part, and `stretch` says how stretches are put
+        together.
     """
 
     idle_sources: tuple[str, ...] = ("referee-signals",)
@@ -45,12 +49,15 @@ class SigningConfig:
     idle: float = 0.25
     made: dict[str, float] | None = None
     least_speed: float = 0.1
+    lead: int = 0
     every: bool = False
     stretch: StretchConfig = field(default_factory=StretchConfig)
 
     def __post_init__(self) -> None:
         if not (self.positives > 0 and self.idle >= 0 and self.positives + self.idle <= 1):
             raise ValueError(f"positives + idle are shares of 1, got {self.positives} and {self.idle}")
+        if self.lead < 0:
+            raise ValueError(f"lead is at least 0 frames, got {self.lead}")
         Mix(self.made)
 
 
@@ -152,19 +159,24 @@ class Sampler:
         )
 
     def draw(self, random: np.random.Generator) -> Drawn:
-        """One window (T, V, 3), its label's position, and who is seen."""
-        task, config, augment = self._task, self._task.config, self._augment
-        chance = random.random()
-        if chance < config.positives:
-            (window, signer), truth = self._signing(random), SIGNING
-        elif self._idle and chance < config.positives + config.idle:
-            (window, signer), truth = self._resting(random), NOT_SIGNING
-        else:
-            (window, signer), truth = self._made(random), NOT_SIGNING
+        """One window (T, V, 3), its label's position, and who is seen; (lead + T, V, 3) with a lead."""
+        task, lead, augment = self._task, self._task.config.lead, self._augment
+        (window, signer), truth = self._shown(random)
+        if lead:
+            window = led(window, lambda: self._shown(random)[0].points, lead, task.layout, random)
         window = track(view(window, task.layout, augment, random), task.layout, augment, random)
-        if not hands_seen(window, task.layout).any():
+        if not hands_seen(window[lead:], task.layout).any():
             truth = NOT_SIGNING  # a hand that is never seen cannot be said to sign
         return Drawn(window, truth, signer)
+
+    def _shown(self, random: np.random.Generator) -> tuple[Take, int]:
+        """One window before it is augmented, and its label's position."""
+        config, chance = self._task.config, random.random()
+        if chance < config.positives:
+            return self._signing(random), SIGNING
+        if self._idle and chance < config.positives + config.idle:
+            return self._resting(random), NOT_SIGNING
+        return self._made(random), NOT_SIGNING
 
     def _sign_clip(self, random: np.random.Generator) -> Take:
         person = self._persons[random.integers(len(self._persons))]
