@@ -1,5 +1,6 @@
 """The shipped artefacts: what they say of themselves is what they are."""
 
+import functools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from landmarks import HOLISTIC_75, cutters, find_layout, frames_behind
 from models import NETWORKS
 from training import config
 from training.__main__ import main
-from training.evaluate import make_bench, of_onnx
+from training.evaluate import Bench, make_bench, of_onnx
 
 PRETRAINED = Path(__file__).parents[2] / "models" / "pretrained"
 CONFIGS = Path(config.__file__).parent / "configs"
@@ -22,6 +23,12 @@ every_file = pytest.mark.parametrize(
     "path", [*sorted(PRETRAINED.glob("*.onnx")), *INT8], ids=lambda path: f"{path.parent.name}/{path.stem}"
 )
 every_int8 = pytest.mark.parametrize("path", INT8, ids=lambda path: path.stem)
+
+
+@functools.cache
+def bench_of(name: str, data: Path) -> Bench:
+    """What a shipped model is measured on, read once."""
+    return make_bench(config.load(CONFIGS / f"{name}.toml", (f"data.folder={data}",)))
 
 
 def test_both_models_are_there():
@@ -98,7 +105,7 @@ def test_int8_is_another_form_of_the_same_fit(path):
 @pytest.mark.slow
 @every_int8
 def test_int8_loses_less_than_a_point(path, data):
-    windows = make_bench(config.load(CONFIGS / f"{path.stem}.toml", (f"data.folder={data}",))).test
+    windows = bench_of(path.stem, data).test
     said = [of_onnx(file)[0](windows.landmarks).argmax(axis=1) for file in (PRETRAINED / path.name, path)]
     fine, rounded = (float((answer == windows.truth).mean()) for answer in said)
     assert rounded > fine - 0.01
@@ -116,6 +123,6 @@ def test_evaluating_the_shipped_file_gives_the_figures_it_carries(path, data, ca
 @pytest.mark.slow
 @every_model
 def test_nobody_tested_was_trained_on(path, data):
-    bench = make_bench(config.load(CONFIGS / f"{path.stem}.toml", (f"data.folder={data}",)))
+    bench = bench_of(path.stem, data)
     trained = {clip.person for clip in (*bench.split.train, *bench.split.validation)}
     assert not trained & set(bench.test.person.tolist())
