@@ -142,20 +142,20 @@ class Sampler:
     def draw(self, random: np.random.Generator) -> Drawn:
         """One window (T, V, 3), its label's position, and who is seen; (lead + T, V, 3) with a lead."""
         task = self._task
-        window, truth, signer = self._shown(random)
+        (window, signer), truth = self._shown(random)
         if task.config.lead:
-            window = led(window, lambda: self._shown(random)[0], task.config.lead, task.layout, random)
+            window = led(window, lambda: self._shown(random)[0].points, task.config.lead, task.layout, random)
         window = view(window, task.layout, self._augment, random)
         return Drawn(track(window, task.layout, self._augment, random), truth, signer)
 
-    def _shown(self, random: np.random.Generator) -> tuple[Points, int, int]:
-        """One window before it is augmented, its label's position, and its signer."""
+    def _shown(self, random: np.random.Generator) -> tuple[Take, int]:
+        """One window before it is augmented, and its label's position."""
         task, config = self._task, self._task.config
         chance = random.random()
         if chance < config.words_share:
             truth = sorted(self._words)[random.integers(len(self._words))]
             take = self._take(truth, random)
-            return self._around(retime(take.points, self._augment, random), random), truth, take.signer
+            return self._around(take, random), truth
         if chance < config.words_share + config.others_share:
             # Half idle takes, half other signs.
             kind = self._kinds[random.integers(len(self._kinds))]
@@ -163,26 +163,26 @@ class Sampler:
                 kind = "idle"
             takes = self._others[kind]
             take = takes[random.integers(len(takes))]
-            return self._around(retime(take.points, self._augment, random), random), self._none, take.signer
+            return self._around(take, random), self._none
         if chance < config.words_share + config.others_share + config.begun_share:
             take = self._take(self._moving[random.integers(len(self._moving))], random)
             points = retime(take.points, self._augment, random)
-            return clip_window(points, int(random.integers(len(points) // 3 + 1)), task.frames), self._none, take.signer
+            end = int(random.integers(len(points) // 3 + 1))
+            return Take(clip_window(points, end, task.frames), take.signer), self._none
         if random.random() < 0.25:
-            window, signer = self._between(random)
-            return window, self._none, signer
+            return self._between(random), self._none
         make = self._mix.draw(random)
         take = self._loose[random.integers(len(self._loose))]
-        return make(take.points, task.frames, task.layout, random), self._none, take.signer
+        return Take(make(take.points, task.frames, task.layout, random), take.signer), self._none
 
     def _take(self, word: int, random: np.random.Generator) -> Take:
         persons = sorted(self._words[word])
         takes = self._words[word][persons[random.integers(len(persons))]]
         return takes[random.integers(len(takes))]
 
-    def _around(self, points: Points, random: np.random.Generator) -> Points:
+    def _around(self, take: Take, random: np.random.Generator) -> Take:
         """A window over most of a take; beyond the take's ends nothing has come yet, or the pose is held."""
-        frames = self._task.frames
+        points, frames = retime(take.points, self._augment, random), self._task.frames
         most = min(len(points), frames)
         spare = round((1 - self._task.config.least_overlap) * most)
         first = -int(random.integers(0, spare + 1)) if random.random() < 0.5 else 0  # held frames before the take
@@ -190,13 +190,13 @@ class Sampler:
         extended = points[np.clip(np.arange(first, last + 1), 0, len(points) - 1)]
         lowest = min(most - spare, len(extended)) - 1
         end = int(random.integers(max(lowest, 0), len(extended)))
-        return clip_window(extended, end, frames)
+        return Take(clip_window(extended, end, frames), take.signer)
 
-    def _between(self, random: np.random.Generator) -> tuple[Points, int]:
+    def _between(self, random: np.random.Generator) -> Take:
         """The end of one word and the start of another: neither; and its signer, where both have one."""
         words = sorted(self._words)
         one, other = (words[i] for i in random.choice(len(words), 2, replace=len(words) < 2))
         half = self._task.frames // 2
         before, after = self._take(one, random), self._take(other, random)
         window = np.concatenate([before.points[-half:], after.points[: self._task.frames - half]])[-self._task.frames :]
-        return window, before.signer if before.signer == after.signer else -1
+        return Take(window, before.signer if before.signer == after.signer else -1)
